@@ -1,0 +1,105 @@
+"""What a model scores: metrics that need no network, predictions over a data set, and label sets mapped to each other."""
+
+import datasets
+import evaluate
+import numpy as np
+import torch
+from sklearn.metrics import accuracy_score, f1_score, recall_score
+from torch import Tensor
+
+from modeling_fer.data.columns import FaceColumns
+from modeling_fer.image_processing_fer import FerImageProcessor, normalize_pixels
+from modeling_fer.modeling_fer import FerForImageClassification
+
+
+class ExpressionMetrics(evaluate.Metric):
+    """Accuracy, macro-F1, unweighted average recall (UAR), recall of each class and calibration error, offline.
+
+    `compute(predictions=..., references=...)` takes distributions over the classes, (n, classes), and class indices, (n,).
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description="Metrics of facial expression recognition.",
+            citation="",
+            inputs_description="predictions: a distribution over the classes for each image; references: class indices.",
+            features=datasets.Features(
+                {"predictions": datasets.List(datasets.Value("float32")), "references": datasets.Value("int64")}
+            ),
+        )
+
+    def _compute(self, predictions, references) -> dict[str, float | list[float]]:
+        probabilities = np.asarray(predictions, dtype=np.float64)
+        labels = np.asarray(references)
+        chosen = probabilities.argmax(1)
+        classes = list(range(probabilities.shape[1]))
+        present = sorted(set(labels.tolist()))
+        return {
+            "accuracy": float(accuracy_score(labels, chosen)),
+            "macro_f1": float(f1_score(labels, chosen, labels=present, average="macro", zero_division=0)),
+            "uar": float(recall_score(labels, chosen, labels=present, average="macro", zero_division=0)),
+            "calibration_error": calibration_error(probabilities, labels),
+            "recall": recall_score(labels, chosen, labels=classes, average=None, zero_division=np.nan).tolist(),
+        }
+
+
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error (Guo et al. 2017): the mean distance, over images, of how sure the model is and how often it is
+    right among images that it is equally sure of.
+
+    Args:
+        probabilities: (n, classes), float.
+        labels: (n,), class indices.
+        bins: number of intervals of confidence, equally wide.
+
+    Returns:
+        A number in [0, 1]; 0 is perfect.
+    """
+    confidence = probabilities.max(1)
+    right = probabilities.argmax(1) == labels
+    interval = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [abs(confidence[interval == b].sum() - right[interval == b].sum()) for b in range(bins)]
+    return float(np.sum(gaps) / len(labels))
+
+
+@torch.inference_mode()
+def predict_columns(
+    model: FerForImageClassification, processor: FerImageProcessor, columns: FaceColumns, batch_size: int = 256
+) -> Tensor:
+    """Probabilities of the expressions for every image of a data set.
+
+    Args:
+        model: in any mode; it is left in evaluation mode.
+        processor: gives contrast and normalization.
+        columns: the images, already of the model's size.
+        batch_size: images at once.
+
+    Returns:
+        (n, classes), float32, on the CPU.
+    """
+    model.eval()
+    logits = []
+    for images in columns.images.split(batch_size):
+        pixel_values = normalize_pixels(
+            images.to(model.device), processor.image_mean, processor.image_std, processor.contrast_percentiles
+        )
+        logits.append(model(pixel_values).logits.float().cpu())
+    return torch.cat(logits).softmax(1)
+
+
+def map_classes(probabilities: Tensor, labels: list[str], wanted: list[str]) -> Tensor:
+    """Restricts distributions to some of their classes and renormalizes them.
+
+    Args:
+        probabilities: (n, len(labels)).
+        labels: names of the columns.
+        wanted: names of the columns to keep, in their new order; each must be among `labels`.
+
+    Returns:
+        (n, len(wanted)), each row summing to 1.
+    """
+    missing = [name for name in wanted if name not in labels]
+    if missing:
+        raise ValueError(f"The model has no class {missing[0]!r}; it has {', '.join(labels)}.")
+    kept = probabilities[:, [labels.index(name) for name in wanted]]
+    return kept / kept.sum(1, keepdim=True)

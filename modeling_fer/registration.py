@@ -1,0 +1,18 @@
+"""Makes the package's classes known to transformers."""
+
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification
+from transformers.pipelines import PIPELINE_REGISTRY
+
+from modeling_fer.configuration_fer import CUSTOM_PIPELINES, FerConfig
+from modeling_fer.image_processing_fer import FerImageProcessor
+from modeling_fer.modeling_fer import FerForImageClassification, FerModel
+from modeling_fer.pipeline_fer import FacialExpressionPipeline
+
+AutoConfig.register(FerConfig.model_type, FerConfig)
+AutoModel.register(FerConfig, FerModel)
+AutoModelForImageClassification.register(FerConfig, FerForImageClassification)
+AutoImageProcessor.register(FerConfig, FerImageProcessor)
+for _task in CUSTOM_PIPELINES:
+    PIPELINE_REGISTRY.register_pipeline(
+        _task, pipeline_class=FacialExpressionPipeline, pt_model=AutoModelForImageClassification, type="image"
+    )

@@ -1,0 +1,130 @@
+"""Pictures of what the pipeline found: boxes, expressions, probability bars, and relevance maps over the faces."""
+
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+LONGEST_SIDE = 1600
+ROW_HEIGHT = 220
+MARGIN = 16
+INK, PAPER, ACCENT, TRACK = "#1d2733", "#ffffff", "#c2410c", "#e7eaee"
+MAX_OPACITY = 0.65
+
+
+def color_map(relevance_map: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A relevance map as a coloured, partly transparent layer: clear where it is zero, red to yellow towards its peak.
+
+    Args:
+        relevance_map: mode L, as the pipeline gives it.
+        size: width and height of the layer in pixels.
+
+    Returns:
+        An image of mode RGBA.
+    """
+    relevance = relevance_map.resize(size, Image.Resampling.BICUBIC)
+    layer = ImageOps.colorize(relevance, black="#5b0f8b", mid="#ef4444", white="#fde047").convert("RGBA")
+    layer.putalpha(relevance.point([round(level * MAX_OPACITY) for level in range(256)]))
+    return layer
+
+
+def draw_overlay(image: Image.Image, faces: list[dict[str, Any]], bars: int = 5) -> Image.Image:
+    """A photo with its faces: on the photo the boxes, names and relevance maps; beside it a row for each face with the crop, the
+    crop under its map, and bars of the likeliest expressions.
+
+    Args:
+        image: the upright photo that the pipeline was given.
+        faces: what the pipeline returned for it; may be empty.
+        bars: how many expressions to draw for each face.
+
+    Returns:
+        An image of mode RGB; its photo is reduced to at most 1600 pixels.
+    """
+    photo = image.convert("RGB")
+    scale = min(1.0, LONGEST_SIDE / max(photo.size))
+    if scale < 1:
+        photo = photo.resize((max(1, round(photo.width * scale)), max(1, round(photo.height * scale))))
+    clean = photo.copy()
+    for face in faces:
+        if face["relevance_map"] is not None:
+            _paste_map(photo, face, scale)
+    for number, face in enumerate(faces, start=1):
+        _draw_box(photo, face, scale, number, len(faces))
+    if not faces:
+        return photo
+    return _beside(photo, [_face_row(clean, face, scale, bars, number) for number, face in enumerate(faces, start=1)])
+
+
+def cut_crop(photo: Image.Image, face: dict[str, Any], scale: float, size: int) -> Image.Image:
+    """The crop of a face as the network saw it, cut from a photo that was scaled by `scale`, at size x size pixels."""
+    matrix = _crop_to_photo(face["crop"], scale, size)
+    return photo.transform((size, size), Image.Transform.AFFINE, tuple(matrix.ravel()), Image.Resampling.BICUBIC)
+
+
+def _crop_to_photo(crop: dict[str, float], scale: float, size: int) -> np.ndarray:
+    """(2, 3): from pixels of the crop to pixels of the scaled photo."""
+    angle, step = np.radians(crop["angle"]), crop["size"] * scale / size
+    linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * step
+    centre = np.array([crop["x"], crop["y"]]) * scale
+    return np.column_stack([linear, centre - linear @ np.full(2, size / 2)])
+
+
+def _paste_map(photo: Image.Image, face: dict[str, Any], scale: float) -> None:
+    size = max(1, round(face["crop"]["size"] * scale))
+    layer = color_map(face["relevance_map"], (size, size))
+    forward = np.vstack([_crop_to_photo(face["crop"], scale, size), [0, 0, 1]])
+    backward = np.linalg.inv(forward)[:2]
+    placed = layer.transform(photo.size, Image.Transform.AFFINE, tuple(backward.ravel()), Image.Resampling.BILINEAR)
+    photo.paste(placed.convert("RGB"), mask=placed.getchannel("A"))
+
+
+def _draw_box(photo: Image.Image, face: dict[str, Any], scale: float, number: int, count: int) -> None:
+    draw = ImageDraw.Draw(photo)
+    box = face["box"]
+    left, top, right, bottom = (box[edge] * scale for edge in ("xmin", "ymin", "xmax", "ymax"))
+    width = max(2, round(min(photo.size) / 250))
+    draw.rectangle((left, top, right, bottom), outline=ACCENT, width=width)
+    best = face["expressions"][0]
+    text = f"{best['label']} {best['score']:.0%}" if count == 1 else f"{number} {best['label']} {best['score']:.0%}"
+    font = ImageFont.load_default(max(12, round(min(photo.size) / 32)))
+    _, _, text_right, text_bottom = draw.textbbox((0, 0), text, font=font)
+    height = text_bottom + 6
+    x = min(max(left, 0), max(photo.width - text_right - 8, 0))
+    y = top - height if top >= height else max(top, 0)
+    draw.rectangle((x, y, x + text_right + 8, y + height), fill=ACCENT)
+    draw.text((x + 4, y + 2), text, fill=PAPER, font=font)
+
+
+def _face_row(photo: Image.Image, face: dict[str, Any], scale: float, bars: int, number: int) -> Image.Image:
+    side = ROW_HEIGHT - 2 * MARGIN
+    row = Image.new("RGB", (3 * MARGIN + 2 * side + 330, ROW_HEIGHT), PAPER)
+    crop = cut_crop(photo, face, scale, side)
+    row.paste(crop, (MARGIN, MARGIN))
+    if face["relevance_map"] is not None:
+        layer = color_map(face["relevance_map"], crop.size)
+        row.paste(Image.composite(layer.convert("RGB"), crop, layer.getchannel("A")), (2 * MARGIN + side, MARGIN))
+    _draw_bars(row, face["expressions"][:bars], 3 * MARGIN + 2 * side, number)
+    return row
+
+
+def _draw_bars(row: Image.Image, expressions: list[dict[str, Any]], left: int, number: int) -> None:
+    draw = ImageDraw.Draw(row)
+    font = ImageFont.load_default(16)
+    draw.text((left, MARGIN - 4), f"face {number}", fill=INK, font=font)
+    step = (ROW_HEIGHT - 2 * MARGIN - 20) / max(len(expressions), 1)
+    for index, expression in enumerate(expressions):
+        y = MARGIN + 22 + index * step
+        bar = (left + 95, y + 2, left + 255, y + min(step - 6, 20))
+        draw.text((left, y), expression["label"], fill=INK, font=font)
+        draw.rectangle(bar, fill=TRACK)
+        draw.rectangle((*bar[:2], bar[0] + expression["score"] * (bar[2] - bar[0]), bar[3]), fill=ACCENT)
+        draw.text((left + 262, y), f"{expression['score']:.1%}", fill=INK, font=font)
+
+
+def _beside(photo: Image.Image, rows: list[Image.Image]) -> Image.Image:
+    height = max(photo.height, ROW_HEIGHT * len(rows))
+    canvas = Image.new("RGB", (photo.width + rows[0].width, height), PAPER)
+    canvas.paste(photo, (0, 0))
+    for index, row in enumerate(rows):
+        canvas.paste(row, (photo.width, index * ROW_HEIGHT))
+    return canvas

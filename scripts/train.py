@@ -1,0 +1,46 @@
+"""Trains a model by a recipe.
+
+    accelerate launch scripts/train.py scripts/recipes/ferplus_hybrid.yaml --data fer2013/ --output runs/ferplus_hybrid
+
+Stop it at any time; the same command with --resume goes on after the last whole epoch.
+"""
+
+import argparse
+
+import yaml
+
+from modeling_fer.data import load_splits
+from modeling_fer.data.columns import decode_columns
+from modeling_fer.landmarks import LANDMARK_POINTS
+from modeling_fer.recipe import read_recipe
+from modeling_fer.training import Trainer, build_config, build_processor
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", help="a YAML file, see scripts/recipes/")
+    parser.add_argument("--data", required=True, help="folder of the data set")
+    parser.add_argument("--output", required=True, help="folder that the run is written to")
+    parser.add_argument("--resume", action="store_true", help="go on where the run in --output stands")
+    parser.add_argument("--cpu", action="store_true", help="train on the CPU even where there is an accelerator")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings instead of the recipe's")
+    arguments = parser.parse_args()
+
+    try:
+        overrides = {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in arguments.set)}
+        recipe = read_recipe(arguments.recipe, overrides)
+        splits = load_splits(recipe.dataset, arguments.data)
+        label_names = splits["train"].features["label"].names
+        processor = build_processor(recipe, build_config(recipe, label_names))
+        points = LANDMARK_POINTS[recipe.landmark_points]
+        train, validation = (decode_columns(splits[split], processor, points) for split in ("train", "validation"))
+        trainer = Trainer(recipe, train, validation, arguments.output, arguments.resume, arguments.cpu)
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
+    best = trainer.fit()
+    trainer.accelerator.print(f"best epoch in {arguments.output}/best: {best}")
+    trainer.accelerator.end_training()
+
+
+if __name__ == "__main__":
+    main()
