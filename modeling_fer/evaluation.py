@@ -1,5 +1,8 @@
 """What a model scores: metrics that need no network, predictions over a data set, and label sets mapped to each other."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import datasets
 import evaluate
 import numpy as np
@@ -103,3 +106,34 @@ def map_classes(probabilities: Tensor, labels: list[str], wanted: list[str]) -> 
         raise ValueError(f"The model has no class {missing[0]!r}; it has {', '.join(labels)}.")
     kept = probabilities[:, [labels.index(name) for name in wanted]]
     return kept / kept.sum(1, keepdim=True)
+
+
+def evaluate_columns(
+    model: FerForImageClassification, processor: FerImageProcessor, columns: FaceColumns, without: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What a model scores on a data set whose classes may differ from its own.
+
+    Args:
+        model, processor: a checkpoint.
+        columns: the data set; classes are matched by name.
+        without: classes whose images are left out.
+
+    Returns:
+        The metrics of `ExpressionMetrics` among the classes that model and data set share, with the recalls by name; `images`, their
+        number; and `accuracy_all_classes`, where an answer outside the shared classes is wrong.
+    """
+    names = list(model.config.id2label.values())
+    unknown = [name for name in without if name not in columns.label_names]
+    if unknown:
+        raise ValueError(f"The data set has no class {unknown[0]!r}; it has {', '.join(columns.label_names)}.")
+    shared = [name for name in columns.label_names if name in names and name not in without]
+    position = torch.tensor([shared.index(name) if name in shared else -1 for name in columns.label_names])
+    labels = position[columns.labels]
+    kept = labels >= 0
+    probabilities = predict_columns(model, processor, columns)[kept]
+    labels = labels[kept]
+    among_all = torch.tensor([names.index(name) for name in shared])[labels]
+    metrics = ExpressionMetrics().compute(predictions=map_classes(probabilities, names, shared).numpy(), references=labels.numpy())
+    recall = dict(zip(shared, metrics.pop("recall"), strict=True))
+    accuracy_all = (probabilities.argmax(1) == among_all).float().mean().item()
+    return {"images": len(labels), **metrics, "accuracy_all_classes": accuracy_all, "recall": recall}

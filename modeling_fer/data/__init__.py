@@ -1,9 +1,10 @@
-"""Data sets of facial expressions, one file each; `load_splits` finds them by the name that recipes use."""
+"""Data sets of facial expressions, one file each; found here by the name that recipes use."""
 
 from pathlib import Path
 
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 
+from modeling_fer.data.ckplus48 import load_ckplus48
 from modeling_fer.data.ferplus import load_fer2013, load_ferplus
 
 
@@ -15,3 +16,22 @@ def load_splits(name: str, folder: str | Path) -> DatasetDict:
         folder: where its files lie.
     """
     return {"ferplus": load_ferplus, "fer2013": load_fer2013}[name](folder)
+
+
+def load_labelled(name: str, folder: str | Path, split: str) -> Dataset:
+    """One split of a data set, for measuring; its classes have the names of FER+.
+
+    Args:
+        name: `ferplus`, `fer2013` or `ckplus48`, which has no splits.
+        folder: where its files lie.
+        split: `train`, `validation` or `test`.
+
+    Raises:
+        ValueError: there is no such split.
+    """
+    if name == "ckplus48":
+        return load_ckplus48(folder)
+    splits = load_splits(name, folder)
+    if split not in splits:
+        raise ValueError(f"{name} has no split {split!r}; it has {', '.join(splits)}.")
+    return splits[split]

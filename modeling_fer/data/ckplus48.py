@@ -7,6 +7,8 @@ from pathlib import Path
 
 from datasets import Dataset, load_dataset
 
+from modeling_fer.data.ferplus import rename_classes
+
 CKPLUS_EXPRESSIONS = {
     "angry": "anger",
     "contempt": "contempt",
@@ -20,7 +22,7 @@ CKPLUS_EXPRESSIONS = {
 
 
 def load_ckplus48(folder: str | Path) -> Dataset:
-    """All images of CK+48; the data set has no split of its own.
+    """All images of CK+48, its classes under the names that FER+ has for them; the data set has no split of its own.
 
     Args:
         folder: holds train.parquet.
@@ -31,4 +33,4 @@ def load_ckplus48(folder: str | Path) -> Dataset:
     file = Path(folder) / "train.parquet"
     if not file.is_file():
         raise FileNotFoundError(f"{file} is missing; CK+48 is read from train.parquet.")
-    return load_dataset("parquet", data_files={"train": str(file)})["train"]
+    return rename_classes(load_dataset("parquet", data_files={"train": str(file)})["train"], CKPLUS_EXPRESSIONS)

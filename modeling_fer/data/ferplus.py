@@ -7,7 +7,7 @@ votes (10 integers, in the order of `VOTES`), landmarks (68, 2) and face_detecte
 from pathlib import Path
 
 import numpy as np
-from datasets import ClassLabel, DatasetDict, List, Value, load_dataset
+from datasets import ClassLabel, Dataset, DatasetDict, List, Value, load_dataset
 
 from modeling_fer.configuration_fer import EXPRESSIONS
 
@@ -27,7 +27,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def load_fer2013(folder: str | Path) -> DatasetDict:
-    """FER-2013 with its original seven labels.
+    """FER-2013 with its original seven labels, under the names that FER+ has for them.
 
     Args:
         folder: holds train.parquet, validation.parquet (PublicTest) and test.parquet (PrivateTest).
@@ -39,7 +39,14 @@ def load_fer2013(folder: str | Path) -> DatasetDict:
     for file in files.values():
         if not file.is_file():
             raise FileNotFoundError(f"{file} is missing; FER-2013 is read from {', '.join(f'{s}.parquet' for s in SPLITS)}.")
-    return load_dataset("parquet", data_files={split: str(file) for split, file in files.items()})
+    splits = load_dataset("parquet", data_files={split: str(file) for split, file in files.items()})
+    return DatasetDict({split: rename_classes(dataset, FER2013_EXPRESSIONS) for split, dataset in splits.items()})
+
+
+def rename_classes(dataset: Dataset, names: dict[str, str]) -> Dataset:
+    """Gives the classes of the column label other names, one for each that it has."""
+    old = dataset.features["label"].names
+    return dataset.cast_column("label", ClassLabel(names=[names[name] for name in old]))
 
 
 def vote_distributions(votes: np.ndarray) -> np.ndarray:

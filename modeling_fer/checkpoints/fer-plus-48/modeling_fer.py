@@ -1,0 +1,381 @@
+"""The network of Ferreira et al., "Physiological Inspired Deep Neural Networks for Emotion Recognition", IEEE Access 6,
+2018 (doi 10.1109/ACCESS.2018.2870063): three modules, trained end to end.
+
+    x̂ = E(x)      FacialParts      a relevance map of the face, as large as the image
+    h = F(x, x̂)   Representation   features, gated by the relevance map in the expression block
+    ŷ = G(h)      Classifier       the expression
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.utils import ModelOutput
+
+from .configuration_fer import FerConfig
+from .losses_fer import classification_loss, contiguity_loss, landmark_map_loss, sparsity_loss
+
+
+@dataclass
+class FerModelOutput(ModelOutput):
+    """
+    Args:
+        last_hidden_state (`torch.FloatTensor` of shape `(batch, channels, height, width)`):
+            The gated features h, the output of the expression block.
+        relevance_map (`torch.FloatTensor` of shape `(batch, 1, image_size, image_size)`, *optional*):
+            The relevance map x̂; None for the baseline CNN (`regularization="none"`).
+    """
+
+    last_hidden_state: Tensor | None = None
+    relevance_map: Tensor | None = None
+
+
+@dataclass
+class FerLossTerms(ModelOutput):
+    """The terms of the objective before they are weighted, scalars; None where the regularization does not use one.
+
+    Args:
+        classification: cross-entropy (eq. 3).
+        landmark_map: mean squared error between relevance map and heatmap (eq. 4).
+        sparsity: mean absolute relevance (eq. 6).
+        contiguity: total variation of the relevance map (eq. 7).
+    """
+
+    classification: Tensor | None = None
+    landmark_map: Tensor | None = None
+    sparsity: Tensor | None = None
+    contiguity: Tensor | None = None
+
+
+@dataclass
+class FerImageClassifierOutput(ModelOutput):
+    """
+    Args:
+        loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
+            The objective (eq. 2).
+        logits (`torch.FloatTensor` of shape `(batch, num_labels)`):
+            Scores of the expressions before softmax.
+        relevance_map (`torch.FloatTensor` of shape `(batch, 1, image_size, image_size)`, *optional*):
+            The relevance map x̂ that the expression was read by; None for the baseline CNN.
+        loss_terms (`FerLossTerms`, *optional*, returned when `labels` is given):
+            The terms of the objective, unweighted.
+    """
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    relevance_map: Tensor | None = None
+    loss_terms: FerLossTerms | None = None
+
+
+class ConvLayer(nn.Sequential):
+    """3x3 convolution, batch normalization where the configuration asks for it, ReLU."""
+
+    def __init__(self, config: FerConfig, in_channels: int, out_channels: int):
+        normalized = config.normalization == "batch"
+        layers = [nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=not normalized)]
+        if normalized:
+            layers.append(nn.BatchNorm2d(out_channels))
+        super().__init__(*layers, nn.ReLU())
+
+
+class DownBlock(nn.Sequential):
+    """[conv, conv, pool]: (batch, in, h, w) -> (batch, out, h / 2, w / 2)."""
+
+    def __init__(self, config: FerConfig, in_channels: int, out_channels: int, convs: int = 2):
+        inputs = [in_channels] + [out_channels] * (convs - 1)
+        super().__init__(*(ConvLayer(config, channels, out_channels) for channels in inputs), nn.MaxPool2d(2))
+
+
+class UpBlock(nn.Sequential):
+    """[transposed conv, ReLU, conv, conv]: (batch, in, h, w) -> (batch, out, 2h, 2w)."""
+
+    def __init__(self, config: FerConfig, in_channels: int, out_channels: int):
+        super().__init__(
+            nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2),
+            nn.ReLU(),
+            ConvLayer(config, out_channels, out_channels),
+            ConvLayer(config, out_channels, out_channels),
+        )
+
+
+def doubled_channels(first: int, depth: int) -> list[int]:
+    """Filters of `depth` blocks, doubled at each pooling: [first, 2 first, 4 first, ...]."""
+    return [first * 2**step for step in range(depth)]
+
+
+class RelevanceConv(nn.Conv2d):
+    """The 3x3 convolution to one channel that ends the facial-parts module; a class of its own for its initialization."""
+
+    def __init__(self, in_channels: int, activation: str):
+        super().__init__(in_channels, 1, kernel_size=3, padding=1)
+        self.activation = activation
+
+    def forward(self, features: Tensor) -> Tensor:
+        relevance_map = super().forward(features)
+        return relevance_map.sigmoid() if self.activation == "sigmoid" else relevance_map
+
+
+class FacialParts(nn.Module):
+    """Regresses the relevance map, x̂ = E(x): a convolutional path, a deconvolutional path, and one more convolution."""
+
+    def __init__(self, config: FerConfig):
+        super().__init__()
+        channels = doubled_channels(config.facial_parts_filters, config.facial_parts_depth)
+        inputs = [config.num_channels, *channels[:-1]]
+        self.encoder = nn.Sequential(*(DownBlock(config, i, o) for i, o in zip(inputs, channels, strict=True)))
+        outputs = channels[::-1]
+        inputs = [channels[-1], *outputs[:-1]]
+        self.decoder = nn.Sequential(*(UpBlock(config, i, o) for i, o in zip(inputs, outputs, strict=True)))
+        self.relevance = RelevanceConv(outputs[-1], config.relevance_activation)
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """(batch, num_channels, h, w) -> (batch, 1, h, w)."""
+        features = self.decoder(self.encoder(pixel_values))
+        relevance_map = self.relevance(features)
+        if relevance_map.shape[-2:] != pixel_values.shape[-2:]:
+            # A size that is not divisible by 2^L_E loses its remainder in the poolings.
+            relevance_map = F.interpolate(relevance_map, size=pixel_values.shape[-2:], mode="bilinear")
+        return relevance_map
+
+
+class ExpressionBlock(nn.Module):
+    """The e-block (eq. 1): `a_l = ReLU(W * a_{l-1}) ⊙ x̂`, with x̂ resized to the feature map by averaging over areas."""
+
+    def __init__(self, config: FerConfig, channels: int):
+        super().__init__()
+        self.conv = ConvLayer(config, channels, channels)
+
+    def forward(self, features: Tensor, relevance_map: Tensor | None) -> Tensor:
+        """
+        Args:
+            features: (batch, channels, h, w).
+            relevance_map: (batch, 1, height, width) of any size, or None for the baseline CNN, which has no gate.
+
+        Returns:
+            (batch, channels, h, w), zero wherever the relevance map is.
+        """
+        features = self.conv(features)
+        if relevance_map is None:
+            return features
+        return features * F.adaptive_avg_pool2d(relevance_map, features.shape[-2:])
+
+
+class TimmBackbone(nn.Module):
+    """The last feature map of a convolutional timm model, in place of the [conv, conv, pool] blocks."""
+
+    def __init__(self, config: FerConfig):
+        super().__init__()
+        try:
+            import timm
+        except ImportError as error:
+            raise ImportError(
+                f"The checkpoint's backbone {config.backbone!r} comes from timm; install it: pip install timm"
+            ) from error
+        if not timm.is_model(config.backbone):
+            raise ValueError(f"backbone is {config.backbone!r}, which timm does not know; timm.list_models() lists the names.")
+        self.features = timm.create_model(
+            config.backbone, pretrained=False, features_only=True, in_chans=config.num_channels, out_indices=(-1,)
+        )
+        self.out_channels = self.features.feature_info.channels()[-1]
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        return self.features(pixel_values)[-1]
+
+
+class Representation(nn.Module):
+    """Features gated by the relevance map, h = F(x, x̂): L_F [conv, conv, pool] blocks or a timm backbone, then the e-block."""
+
+    def __init__(self, config: FerConfig):
+        super().__init__()
+        if config.backbone is None:
+            channels = doubled_channels(config.representation_filters, config.representation_depth)
+            inputs = [config.num_channels, *channels[:-1]]
+            self.blocks = nn.Sequential(
+                *(DownBlock(config, i, o, config.representation_convs) for i, o in zip(inputs, channels, strict=True))
+            )
+            out_channels = channels[-1]
+            # The paper's dense layers see the whole feature map; timm's networks are made for the mean over it.
+            self.out_features = out_channels * (config.image_size // 2**config.representation_depth) ** 2
+        else:
+            self.blocks = TimmBackbone(config)
+            out_channels = self.out_features = self.blocks.out_channels
+        self.expression_block = ExpressionBlock(config, out_channels)
+
+    def forward(self, pixel_values: Tensor, relevance_map: Tensor | None) -> Tensor:
+        """(batch, num_channels, height, width) and (batch, 1, height, width) -> (batch, channels, h, w)."""
+        return self.expression_block(self.blocks(pixel_values), relevance_map)
+
+
+class Classifier(nn.Module):
+    """Names the expression, ŷ = G(h): dense layers of `hidden_sizes`, then one with an output for each class."""
+
+    def __init__(self, config: FerConfig, in_features: int):
+        super().__init__()
+        self.pool = nn.Identity() if config.backbone is None else nn.AdaptiveAvgPool2d(1)
+        layers: list[nn.Module] = []
+        for size in config.hidden_sizes:
+            layers += [nn.Dropout(config.dropout), nn.Linear(in_features, size), nn.ReLU()]
+            in_features = size
+        self.hidden = nn.Sequential(*layers)
+        self.dropout = nn.Dropout(config.dropout)
+        self.output = nn.Linear(in_features, config.num_labels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(batch, channels, h, w) -> logits (batch, num_labels)."""
+        hidden = self.hidden(self.pool(features).flatten(1))
+        return self.output(self.dropout(hidden))
+
+
+class FerPreTrainedModel(PreTrainedModel):
+    """Weight initialization, and loading and saving of checkpoints."""
+
+    config: FerConfig
+    base_model_prefix = "fer"
+    main_input_name = "pixel_values"
+    input_modalities = ("image",)
+
+    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
+        """Saves weights and configuration, and beside them the code that `trust_remote_code` loads them with."""
+        super().save_pretrained(save_directory, **kwargs)
+        for file in Path(__file__).parent.glob("*_fer.py"):
+            shutil.copyfile(file, Path(save_directory) / file.name)
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, RelevanceConv):
+            # A map near zero would close the e-block to features and gradients alike; near one, it starts open.
+            init.normal_(module.weight, std=0.01)
+            init.constant_(module.bias, 2.0 if module.activation == "sigmoid" else 1.0)
+        elif isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                init.zeros_(module.bias)
+
+
+class FerModel(FerPreTrainedModel):
+    """Facial parts and representation, without the classifier: image to relevance map and gated features."""
+
+    def __init__(self, config: FerConfig):
+        super().__init__(config)
+        # The baseline CNN has no facial-parts module, rather than one that is never used.
+        self.facial_parts = FacialParts(config) if config.regularization != "none" else None
+        self.representation = Representation(config)
+        self.post_init()
+
+    def forward(self, pixel_values: Tensor, **kwargs) -> FerModelOutput:
+        """
+        Args:
+            pixel_values (`torch.FloatTensor` of shape `(batch, num_channels, image_size, image_size)`):
+                Face crops as `FerImageProcessor` makes them.
+        """
+        expected = (self.config.num_channels, self.config.image_size, self.config.image_size)
+        if pixel_values.ndim != 4 or tuple(pixel_values.shape[1:]) != expected:
+            raise ValueError(
+                f"pixel_values has the shape {tuple(pixel_values.shape)}, but this model takes (batch, {expected[0]}, "
+                f"{expected[1]}, {expected[2]}); FerImageProcessor makes it from images of any size."
+            )
+        relevance_map = self.facial_parts(pixel_values) if self.facial_parts is not None else None
+        features = self.representation(pixel_values, relevance_map)
+        return FerModelOutput(last_hidden_state=features, relevance_map=relevance_map)
+
+
+class FerForImageClassification(FerPreTrainedModel):
+    """The whole network: face crop to expression and relevance map, and the objective of the paper for training it."""
+
+    def __init__(self, config: FerConfig):
+        super().__init__(config)
+        self.fer = FerModel(config)
+        self.classifier = Classifier(config, self.fer.representation.out_features)
+        self.post_init()
+
+    def forward(
+        self,
+        pixel_values: Tensor,
+        labels: Tensor | None = None,
+        heatmaps: Tensor | None = None,
+        heatmap_mask: Tensor | None = None,
+        **kwargs,
+    ) -> FerImageClassifierOutput:
+        """
+        Args:
+            pixel_values (`torch.FloatTensor` of shape `(batch, num_channels, image_size, image_size)`):
+                Face crops as `FerImageProcessor` makes them.
+            labels (`torch.Tensor`, *optional*):
+                Class indices of shape `(batch,)`, or distributions over the classes of shape `(batch, num_labels)`.
+            heatmaps (`torch.FloatTensor` of shape `(batch, 1, image_size, image_size)`, *optional*):
+                Target relevance maps in [0, 1], needed with `labels` for the regularizations `fully` and `hybrid`.
+            heatmap_mask (`torch.Tensor` of shape `(batch,)`, *optional*):
+                True for the images that have landmarks; the others are left out of eq. 4.
+        """
+        outputs = self.fer(pixel_values)
+        logits = self.classifier(outputs.last_hidden_state)
+        loss, loss_terms = None, None
+        if labels is not None:
+            self._check_labels(labels)
+            loss_terms = self._loss_terms(logits, outputs.relevance_map, labels, heatmaps, heatmap_mask)
+            loss = self._objective(loss_terms)
+        return FerImageClassifierOutput(
+            loss=loss, logits=logits, relevance_map=outputs.relevance_map, loss_terms=loss_terms
+        )
+
+    def _check_labels(self, labels: Tensor) -> None:
+        classes = self.config.num_labels
+        if labels.ndim == 2 and labels.shape[1] != classes:
+            raise ValueError(f"labels are distributions over {labels.shape[1]} classes, but this model has {classes}.")
+        # Reading the values would make an accelerator wait; there, PyTorch's own assertion catches it.
+        on_cpu = labels.device.type == "cpu" and not torch.compiler.is_compiling()
+        if labels.ndim == 1 and on_cpu and not (0 <= labels.min() and labels.max() < classes):
+            raise ValueError(
+                f"labels reach from {labels.min()} to {labels.max()}, but this model has the classes 0 to {classes - 1}."
+            )
+
+    def _loss_terms(
+        self,
+        logits: Tensor,
+        relevance_map: Tensor | None,
+        labels: Tensor,
+        heatmaps: Tensor | None,
+        heatmap_mask: Tensor | None,
+    ) -> FerLossTerms:
+        # Losses are taken in float32 also where autocast made the outputs bfloat16.
+        terms = FerLossTerms(classification=classification_loss(logits.float(), labels, self.config.label_smoothing))
+        if relevance_map is None:
+            return terms
+        relevance_map = relevance_map.float()
+        if self.config.regularization in ("fully", "hybrid"):
+            if heatmaps is None:
+                raise ValueError(
+                    f"The regularization {self.config.regularization!r} needs heatmaps beside labels; give them, with a "
+                    "heatmap_mask where some images have none, or configure 'weakly' or 'none'."
+                )
+            terms.landmark_map = landmark_map_loss(relevance_map, heatmaps, heatmap_mask)
+        if self.config.regularization in ("weakly", "hybrid"):
+            terms.sparsity = sparsity_loss(relevance_map)
+            terms.contiguity = contiguity_loss(relevance_map)
+        return terms
+
+    def _objective(self, terms: FerLossTerms) -> Tensor:
+        """`L = L_classification + λ L_facial_parts` (eq. 2)."""
+        config = self.config
+        if config.regularization == "none":
+            return terms.classification
+        if config.regularization == "fully":
+            facial_parts = terms.landmark_map
+        else:
+            facial_parts = config.sparsity_weight * terms.sparsity + config.contiguity_weight * terms.contiguity
+            if config.regularization == "hybrid":
+                facial_parts = (
+                    config.hybrid_fully_weight * terms.landmark_map + config.hybrid_weakly_weight * facial_parts
+                )
+        return terms.classification + config.facial_parts_weight * facial_parts
+
+
+__all__ = ["FerForImageClassification", "FerModel", "FerPreTrainedModel"]

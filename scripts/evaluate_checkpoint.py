@@ -1,0 +1,50 @@
+"""Measures a checkpoint on a data set, mapping its classes to the data set's.
+
+    python scripts/evaluate_checkpoint.py --dataset ferplus --data fer2013/ --split test
+    python scripts/evaluate_checkpoint.py --dataset ckplus48 --data ckplus48/
+
+Prints one JSON object. Where the data set lacks some of the model's classes, `accuracy` is taken among the shared classes only
+and `accuracy_all_classes` counts an answer outside them as wrong. Images of a class that the model lacks, or that --without names,
+are left out.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from modeling_fer import FerForImageClassification, FerImageProcessor, checkpoint_folder
+from modeling_fer.data import load_labelled
+from modeling_fer.data.columns import decode_columns
+from modeling_fer.evaluation import evaluate_columns
+from modeling_fer.landmarks import LANDMARK_POINTS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="checkpoint; the bundled one if not given")
+    parser.add_argument("--dataset", choices=("ferplus", "fer2013", "ckplus48"), required=True)
+    parser.add_argument("--data", required=True, help="folder of the data set")
+    parser.add_argument("--split", default="test", help="train, validation or test; CK+48 has no splits")
+    parser.add_argument("--without", nargs="*", default=[], metavar="CLASS", help="classes whose images are left out")
+    parser.add_argument("--output", type=Path, help="JSON file for the result")
+    arguments = parser.parse_args()
+
+    try:
+        dataset = load_labelled(arguments.dataset, arguments.data, arguments.split)
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
+    checkpoint = arguments.model or checkpoint_folder()
+    model = FerForImageClassification.from_pretrained(checkpoint)
+    processor = FerImageProcessor.from_pretrained(checkpoint)
+    columns = decode_columns(dataset, processor, LANDMARK_POINTS["inner"])
+    result = evaluate_columns(model, processor, columns, arguments.without)
+    result = {"dataset": arguments.dataset, "split": arguments.split, **result}
+    text = json.dumps(result, indent=2)
+    if arguments.output is not None:
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
