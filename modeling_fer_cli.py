@@ -6,7 +6,7 @@ command's help must answer at once.
 
 import glob
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
     from modeling_fer import FacialExpressionPipeline
 
-TASK = "facial-expression-recognition"
 OUTPUT_SUFFIXES = (".jsonl", ".csv", ".parquet")
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 def _show_version(wanted: bool) -> None:
@@ -50,12 +49,8 @@ def predict(
     overlay: Annotated[
         Path | None, typer.Option(help="Folder for pictures with boxes, expressions and relevance maps.", file_okay=False)
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="File for the results: .jsonl, .csv or .parquet.", dir_okay=False)
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the first accelerator if not given.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option(help="File for the results: .jsonl, .csv or .parquet.", dir_okay=False)] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the first accelerator if not given.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Faces that go through the network at once.")] = 32,
     top_k: Annotated[int, typer.Option(min=1, help="Expressions to show for each face.")] = 3,
     detect: Annotated[
@@ -84,18 +79,30 @@ def predict(
 
 def load_pipeline(model: str | None, device: str | None) -> "FacialExpressionPipeline":
     """The pipeline on a checkpoint; a checkpoint or device that cannot be had is wrong usage."""
+    import huggingface_hub
+    import torch
     import transformers
 
     import modeling_fer
 
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    huggingface_hub.logging.set_verbosity_error()
     source = model or str(modeling_fer.checkpoint_folder())
     try:
-        return transformers.pipeline(TASK, model=source, device=device)
+        kind = transformers.AutoConfig.from_pretrained(source).model_type
+        if kind != modeling_fer.FerConfig.model_type:
+            raise ValueError(f"it holds a model of type {kind!r}, not 'fer'.")
+        network = modeling_fer.FerForImageClassification.from_pretrained(source)
+        processor = modeling_fer.FerImageProcessor.from_pretrained(source)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise typer.BadParameter(f"{source} cannot be loaded: {reason}", param_hint="--model or --device") from error
+        raise typer.BadParameter(f"{source} cannot be loaded: {reason}", param_hint="--model") from error
+    try:
+        where = None if device is None else torch.device(device)
+        return modeling_fer.FacialExpressionPipeline(network, image_processor=processor, device=where)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise typer.BadParameter(f"{device} cannot be used here; try cpu.", param_hint="--device") from error
 
 
 @dataclass
@@ -164,7 +171,7 @@ class Run:
             if overlay is not None:
                 self.write_overlay(overlay, file, image, faces)
 
-    def open_files(self, files: Iterator[Path], opened: "deque[tuple[Path, Image.Image]]") -> "Iterator[Image.Image]":
+    def open_files(self, files: Iterable[Path], opened: "deque[tuple[Path, Image.Image]]") -> "Iterator[Image.Image]":
         """Yields the photos that can be opened, and leaves each with its name for whoever takes the results."""
         from modeling_fer.image_processing_fer import open_image
 

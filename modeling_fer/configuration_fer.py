@@ -195,7 +195,9 @@ class FerConfig(PreTrainedConfig):
     def validate_labels(self):
         """The names of the classes."""
         if sorted(self.id2label) != list(range(len(self.id2label))):
-            raise ValueError(f"id2label must name the classes 0 to {len(self.id2label) - 1}, but names {sorted(self.id2label)}.")
+            raise ValueError(
+                f"id2label must name the classes 0 to {len(self.id2label) - 1}, but names {sorted(self.id2label)}."
+            )
 
 
 __all__ = ["FerConfig"]

@@ -133,7 +133,9 @@ def evaluate_columns(
     probabilities = predict_columns(model, processor, columns)[kept]
     labels = labels[kept]
     among_all = torch.tensor([names.index(name) for name in shared])[labels]
-    metrics = ExpressionMetrics().compute(predictions=map_classes(probabilities, names, shared).numpy(), references=labels.numpy())
+    metrics = ExpressionMetrics().compute(
+        predictions=map_classes(probabilities, names, shared).numpy(), references=labels.numpy()
+    )
     recall = dict(zip(shared, metrics.pop("recall"), strict=True))
     accuracy_all = (probabilities.argmax(1) == among_all).float().mean().item()
     return {"images": len(labels), **metrics, "accuracy_all_classes": accuracy_all, "recall": recall}

@@ -113,7 +113,7 @@ class FaceCropper:
     """
 
     size: int
-    margin: float = 0.2
+    margin: float = 0.0
     offset: float = 0.0
     align: bool = True
 
@@ -150,9 +150,7 @@ class FaceCropper:
         middle = (centre - corner) / factor
         x = middle[0] - (cos - sin) * out / 2
         y = middle[1] - (sin + cos) * out / 2
-        return region.transform(
-            (out, out), Image.Transform.AFFINE, (cos, -sin, x, sin, cos, y), Image.Resampling.BILINEAR
-        )
+        return region.transform((out, out), Image.Transform.AFFINE, (cos, -sin, x, sin, cos, y), Image.Resampling.BILINEAR)
 
 
 def _cut(image: Image.Image, centre: np.ndarray, reach: float) -> tuple[Image.Image, np.ndarray]:

@@ -40,6 +40,7 @@ class Recipe:
         model: fields of `FerConfig`.
         dataset: `ferplus` (8 classes, soft labels) or `fer2013` (7 classes).
         landmark_points: `inner` (eyebrows, nose, eyes, mouth) or `all` of the 68.
+        initial_checkpoint: folder or repository of the weights to start from; fresh ones if null.
         epochs, batch_size, seed: as they say; the batch size is that of one process.
         optimizer: `adam`, whose weight decay is an l2 penalty, or `adamw`, whose weight decay is decoupled.
         learning_rate, weight_decay: of that optimizer.
@@ -47,8 +48,8 @@ class Recipe:
         warmup_epochs: epochs in which the learning rate rises from zero.
         ema_decay: decay a step of the exponential moving average of the weights that is validated and saved; none if null.
         gradient_clipping: largest norm of the gradient; none if null.
-        class_balancing: images are drawn with a probability proportional to (images of their class)^-class_balancing; 0 draws each
-            image once an epoch, 1 draws the classes equally often.
+        class_balancing: images are drawn with a probability proportional to (share of their class among all labels)^-class_balancing,
+            averaged over the classes of a soft label; 0 draws each image once an epoch, 1 draws hard classes equally often.
         mixed_precision: `auto` takes bfloat16 where the processor computes in it.
         early_stopping: epochs without a better validation metric after which training stops; never if null.
         augmentation, preprocessing: see there.
@@ -57,6 +58,7 @@ class Recipe:
     model: dict[str, Any] = field(default_factory=dict)
     dataset: str = "ferplus"
     landmark_points: str = "inner"
+    initial_checkpoint: str | None = None
     epochs: int = 100
     batch_size: int = 50
     seed: int = 0

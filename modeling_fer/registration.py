@@ -11,7 +11,8 @@ from modeling_fer.pipeline_fer import FacialExpressionPipeline
 AutoConfig.register(FerConfig.model_type, FerConfig)
 AutoModel.register(FerConfig, FerModel)
 AutoModelForImageClassification.register(FerConfig, FerForImageClassification)
-AutoImageProcessor.register(FerConfig, FerImageProcessor)
+# It needs no torchvision, and takes its place where torchvision is there.
+AutoImageProcessor.register(FerConfig, image_processor_classes={"pil": FerImageProcessor, "torchvision": FerImageProcessor})
 for _task in CUSTOM_PIPELINES:
     PIPELINE_REGISTRY.register_pipeline(
         _task, pipeline_class=FacialExpressionPipeline, pt_model=AutoModelForImageClassification, type="image"

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from accelerate import Accelerator
@@ -102,8 +103,8 @@ def build_sampler(recipe: Recipe, columns: FaceColumns, generator: torch.Generat
     """Draws the images of an epoch, balancing the classes as the recipe says."""
     if recipe.class_balancing == 0:
         return RandomSampler(columns, generator=generator)
-    counts = columns.labels.bincount(minlength=len(columns.label_names)).clamp(min=1)
-    weights = counts.double().pow(-recipe.class_balancing)[columns.labels]
+    shares = columns.targets.double().mean(dim=0).clamp(min=1e-6)
+    weights = columns.targets.double() @ shares.pow(-recipe.class_balancing)
     return WeightedRandomSampler(weights, len(columns), generator=generator)  # type: ignore[arg-type]
 
 
@@ -144,7 +145,7 @@ class Trainer:
         self.processor = build_processor(recipe, self.config)
         self.validation = validation
 
-        model = FerForImageClassification(self.config).to(memory_format=torch.channels_last)
+        model = self.initial_model().to(memory_format=torch.channels_last)
         # Reseeded at each epoch (start_epoch), so that a resumed run draws what an unbroken one would.
         self.sampling, self.augmenting = torch.Generator(), torch.Generator()
         loader = DataLoader(
@@ -167,6 +168,12 @@ class Trainer:
         self.accelerator.register_for_checkpointing(self.progress, self.average, self.scheduler)
         if resume:
             self.load_state()
+
+    def initial_model(self) -> FerForImageClassification:
+        """A fresh network, or the weights that the recipe starts from."""
+        if self.recipe.initial_checkpoint is None:
+            return FerForImageClassification(self.config)
+        return FerForImageClassification.from_pretrained(self.recipe.initial_checkpoint, config=self.config)
 
     def fit(self) -> dict[str, float]:
         """Trains to the last epoch.
@@ -247,13 +254,14 @@ class Trainer:
         if self.config.regularization in ("fully", "hybrid"):
             # The landmark moved with its pixels: the map is drawn only now.
             size = self.config.image_size
-            inputs["heatmaps"] = draw_heatmaps(landmarks, size, size, self.config.heatmap_sigma)
+            inputs["heatmaps"] = draw_heatmaps(cast(Tensor, landmarks), size, size, self.config.heatmap_sigma)
             inputs["heatmap_mask"] = batch["has_landmarks"]
         return inputs
 
     def evaluated_model(self) -> FerForImageClassification:
         """The model that is validated and saved: the moving average where the recipe asks for one."""
-        return self.average.module if self.recipe.ema_decay else self.accelerator.unwrap_model(self.model)
+        averaged = cast(FerForImageClassification, self.average.module)
+        return averaged if self.recipe.ema_decay else self.accelerator.unwrap_model(self.model)
 
     def validate(self) -> dict[str, float]:
         """Metrics on the validation set, without augmentation."""

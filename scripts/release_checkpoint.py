@@ -1,7 +1,7 @@
 """Writes a checkpoint into the package as it would lie on the Hub, or renews the code and the card of one that is there.
 
-    python scripts/release_checkpoint.py runs/ferplus_hybrid/best
-    python scripts/release_checkpoint.py
+python scripts/release_checkpoint.py runs/ferplus_hybrid/best
+python scripts/release_checkpoint.py
 """
 
 import argparse

@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from modeling_fer.data import load_labelled
+from modeling_fer.data.ckplus48 import load_ckplus48
+from modeling_fer.data.ferplus import load_fer2013, load_ferplus, vote_distributions
+
+
+def test_single_votes_are_left_out():
+    votes = np.array([[5, 0, 1, 3, 0, 0, 0, 0, 1, 0], [1, 1, 0, 0, 0, 0, 0, 0, 0, 0]])
+    expected = np.array([[5 / 8, 0, 0, 3 / 8, 0, 0, 0, 0], [0.5, 0.5, 0, 0, 0, 0, 0, 0]])
+    np.testing.assert_allclose(vote_distributions(votes), expected)
+
+
+def test_missing_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"train.parquet is missing"):
+        load_fer2013(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"train.parquet is missing"):
+        load_ckplus48(tmp_path)
+
+
+def test_ferplus_by_the_usual_protocol(fer_data):
+    splits = load_ferplus(fer_data / "fer2013")
+    assert {name: len(split) for name, split in splits.items()} == {"train": 28271, "validation": 3543, "test": 3534}
+    test = splits["test"]
+    assert np.bincount(test["label"]).tolist() == [1260, 926, 443, 441, 322, 23, 93, 26]
+    np.testing.assert_allclose(np.asarray(test["distribution"]).sum(1), 1, atol=1e-6)
+
+
+def test_classes_have_the_names_of_ferplus(fer_data):
+    assert load_labelled("ckplus48", fer_data / "ckplus48", "test").features["label"].names[0] == "anger"
+    assert "happiness" in load_labelled("fer2013", fer_data / "fer2013", "test").features["label"].names
+    with pytest.raises(ValueError, match="no split 'holdout'; it has train, validation, test"):
+        load_labelled("fer2013", fer_data / "fer2013", "holdout")

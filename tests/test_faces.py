@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from modeling_fer.faces_fer import Face, FaceCropper, MtcnnDetector, face_size
+
+DETECTOR = MtcnnDetector()
+
+
+def overlap(first, second) -> float:
+    """Intersection over union."""
+    low, high = np.maximum(first[:2], second[:2]), np.minimum(first[2:], second[2:])
+    common = np.prod(np.clip(high - low, 0, None))
+    area = sum(np.prod(np.subtract(box[2:], box[:2])) for box in (first, second))
+    return common / (area - common)
+
+
+def test_finds_the_face_of_the_photo(photo):
+    [face] = DETECTOR(photo)
+    assert overlap(face.box, (180, 62, 268, 176)) > 0.8
+    assert face.score > 0.99
+    assert face.points[0][0] < face.points[1][0]
+
+
+def test_boxes_of_a_large_photo_are_in_its_own_pixels(photo):
+    [small] = DETECTOR(photo)
+    [large] = DETECTOR(photo.resize((3072, 3072)))
+    assert overlap(np.array(large.box) / 6, small.box) > 0.8
+
+
+@pytest.mark.parametrize("size", [(1, 1), (19, 400), (64, 64)])
+def test_no_face_is_an_empty_list(size):
+    assert DETECTOR(Image.new("RGB", size)) == []
+
+
+def test_crop_is_the_box_with_its_margin():
+    image = Image.new("RGB", (100, 80))
+    ImageDraw.Draw(image).rectangle((30, 20, 49, 39), fill="white")
+    face = Face((30, 20, 50, 40))
+    tight = np.asarray(FaceCropper(48, margin=0.0)(image, face))
+    assert tight.shape == (20, 20, 3)
+    assert tight.min() == 255
+    wide = np.asarray(FaceCropper(48, margin=1.0)(image, face))
+    assert wide.shape == (40, 40, 3)
+    assert wide.mean() == pytest.approx(255 / 4, abs=2)
+
+
+def test_offset_moves_the_crop_down():
+    image = Image.fromarray(np.repeat(np.arange(100, dtype=np.uint8)[:, None], 100, axis=1))
+    here, below = (np.asarray(FaceCropper(48, offset=o)(image, Face((40, 40, 60, 60)))).mean() for o in (0.0, 0.5))
+    assert below - here == pytest.approx(10, abs=0.6)
+
+
+def test_alignment_levels_the_eyes(photo):
+    tilted = photo.rotate(20, resample=Image.Resampling.BICUBIC)
+    [face] = DETECTOR(tilted)
+    crop = FaceCropper(96, margin=0.5)(tilted, face)
+    [again] = DETECTOR(crop.resize((300, 300)))
+    across = again.points[1] - again.points[0]
+    assert abs(np.degrees(np.arctan2(across[1], across[0]))) < 5
+    untouched = FaceCropper(96, margin=0.5, align=False)
+    assert untouched.square(face)[2] == 0
+
+
+def test_face_half_outside_the_picture_is_mirrored():
+    image = Image.fromarray(np.random.default_rng(0).integers(1, 256, (60, 60, 3), dtype=np.uint8))
+    crop = FaceCropper(24)(image, Face((-20, 10, 20, 50)))
+    pixels = np.asarray(crop)
+    assert pixels.shape == (40, 40, 3)
+    assert pixels.min() > 0
+    np.testing.assert_allclose(pixels[:, :20], pixels[:, 20:][:, ::-1], atol=1)
+
+
+def test_face_wholly_outside_the_picture_is_named():
+    with pytest.raises(ValueError, match="outside its picture of 60x60"):
+        FaceCropper(24)(Image.new("RGB", (60, 60)), Face((200, 200, 240, 240)))
+
+
+def test_large_faces_are_reduced():
+    crop = FaceCropper(48)(Image.new("RGB", (2000, 2000)), Face((100, 100, 1900, 1900)))
+    assert 96 <= crop.width < 200
+
+
+def test_size_is_the_longer_side():
+    assert face_size((0, 0, 10, 30)) == 30

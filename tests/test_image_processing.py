@@ -1,0 +1,176 @@
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from modeling_fer import FerImageProcessor
+from modeling_fer.image_processing_fer import open_image
+
+GRADIENT = np.linspace(0, 255, 40 * 30).reshape(40, 30).astype(np.uint8)
+PROCESSOR = FerImageProcessor(size={"height": 16, "width": 16}, num_channels=1)
+
+
+def as_pil(mode: str) -> Image.Image:
+    image = Image.fromarray(GRADIENT)
+    if mode == "I;16":
+        return Image.fromarray(GRADIENT.astype(np.uint16) * 257)
+    if mode == "I":
+        return Image.fromarray(GRADIENT.astype(np.int32) * 257)
+    if mode == "F":
+        return Image.fromarray(GRADIENT.astype(np.float32) / 255)
+    return image.convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "CMYK", "I;16", "I", "F"])
+def test_pil_modes_give_the_same_pixels(mode):
+    image = as_pil(mode)
+    values = PROCESSOR(image, return_tensors="pt").pixel_values
+    expected = PROCESSOR(Image.fromarray(GRADIENT), return_tensors="pt").pixel_values
+    assert values.shape == (1, 1, 16, 16)
+    torch.testing.assert_close(values, expected, atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        GRADIENT,
+        GRADIENT[:, :, None],
+        np.stack([GRADIENT] * 3, axis=2),
+        np.stack([GRADIENT] * 3, axis=0),
+        np.dstack([GRADIENT, GRADIENT, GRADIENT, np.full_like(GRADIENT, 255)]),
+        GRADIENT.astype(np.uint16) * 257,
+        GRADIENT / 255,
+        (GRADIENT / 255).astype(np.float32),
+        torch.from_numpy(GRADIENT),
+        torch.from_numpy(GRADIENT)[None] / 255,
+        (torch.from_numpy(GRADIENT) / 255).to(torch.bfloat16),
+    ],
+    ids=lambda array: f"{type(array).__name__}-{array.dtype}-{'x'.join(map(str, array.shape))}",
+)
+def test_arrays_and_tensors_give_the_same_pixels(array):
+    expected = PROCESSOR(Image.fromarray(GRADIENT), return_tensors="pt").pixel_values
+    values = PROCESSOR(array, return_tensors="pt").pixel_values
+    torch.testing.assert_close(values, expected, atol=0.02, rtol=0)
+
+
+def test_lists_paths_and_batches(tmp_path):
+    file = tmp_path / "face.png"
+    Image.fromarray(GRADIENT).save(file)
+    assert PROCESSOR([file, str(file), GRADIENT], return_tensors="pt").pixel_values.shape == (3, 1, 16, 16)
+    assert PROCESSOR(np.stack([GRADIENT] * 2)[:, None], return_tensors="np").pixel_values.shape == (2, 1, 16, 16)
+
+
+def test_colour_and_normalization():
+    processor = FerImageProcessor(size={"height": 8, "width": 8}, image_mean=[0.5, 0.5, 0.5], image_std=[0.5, 0.5, 0.5])
+    red = Image.new("RGB", (20, 20), (255, 0, 0))
+    values = processor(red, return_tensors="pt").pixel_values
+    assert values[0, :, 0, 0].tolist() == [1, -1, -1]
+
+
+def test_contrast_is_stretched_between_percentiles():
+    processor = FerImageProcessor(size={"height": 30, "width": 30}, num_channels=1, contrast_percentiles=[0, 100])
+    dull = (GRADIENT // 4 + 100)[:30]
+    values = processor(dull, return_tensors="pt").pixel_values
+    assert (values.min().item(), values.max().item()) == (-1, 1)
+
+
+def test_exif_orientation_is_obeyed(tmp_path):
+    image = Image.fromarray(GRADIENT)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "turned.jpg", exif=exif, quality=100)
+    turned = np.asarray(open_image(tmp_path / "turned.jpg")).astype(int)
+    assert turned.shape == (30, 40)
+    assert np.abs(turned - np.rot90(GRADIENT, -1)).mean() < 3
+
+
+def test_transparent_parts_lie_on_white():
+    assert np.asarray(open_image(Image.new("RGBA", (4, 4), (0, 0, 0, 0)))).min() == 255
+
+
+def test_one_pixel_and_black_images_work():
+    assert torch.isfinite(PROCESSOR(Image.new("L", (1, 1)), return_tensors="pt").pixel_values).all()
+    stretched = FerImageProcessor(size={"height": 8, "width": 8}, contrast_percentiles=[2, 98])
+    assert torch.isfinite(stretched(Image.new("RGB", (50, 50)), return_tensors="pt").pixel_values).all()
+
+
+def write_header_bomb(path):
+    """A PNG whose header says 20,000 x 20,000."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b""))
+
+
+def write_bad_files(folder) -> dict[str, str]:
+    """Files that are no images, and what is said of each."""
+    Image.fromarray(GRADIENT).save(folder / "whole.jpg")
+    whole = (folder / "whole.jpg").read_bytes()
+    (folder / "whole.jpg").unlink()
+    (folder / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.jpg").write_text("This is not a picture.")
+    (folder / "empty.png").write_bytes(b"")
+    write_header_bomb(folder / "bomb.png")
+    return {
+        "truncated.jpg": "truncated.jpg is broken",
+        "text.jpg": "text.jpg is not an image",
+        "empty.png": "empty.png is empty",
+        "bomb.png": "bomb.png .*make it smaller",
+    }
+
+
+def test_bad_files_are_named(tmp_path):
+    for name, message in write_bad_files(tmp_path).items():
+        with pytest.raises(ValueError, match=message):
+            open_image(tmp_path / name)
+
+
+def test_missing_files_and_folders_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.jpg does not exist"):
+        open_image(tmp_path / "nowhere.jpg")
+    with pytest.raises(ValueError, match="is a folder"):
+        open_image(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.full((9, 9), np.nan), "not finite"),
+        (np.zeros((9, 9, 2), np.uint8), r"shape \(9, 9, 2\)"),
+        (np.zeros((9,), np.uint8), r"shape \(9,\)"),
+        (np.zeros((0, 9), np.uint8), r"shape \(0, 9\)"),
+        (np.full((9, 9), 200.0), "divide by 255"),
+        (np.zeros((9, 9), np.int64), "int64"),
+        ({"face": 1}, "dict"),
+    ],
+)
+def test_bad_arrays_are_named(array, message):
+    with pytest.raises(ValueError, match=message):
+        PROCESSOR(array)
+
+
+def test_post_process_ranks_the_expressions():
+    from transformers.utils import ModelOutput
+
+    outputs = ModelOutput(logits=torch.tensor([[0.0, 2.0, 1.0]]))
+    names = {0: "a", 1: "b", 2: "c"}
+    [ranked] = PROCESSOR.post_process(outputs, names)
+    assert [one["label"] for one in ranked] == ["b", "c", "a"]
+    assert sum(one["score"] for one in ranked) == pytest.approx(1)
+    assert len(PROCESSOR.post_process(outputs, names, top_k=2)[0]) == 2
+    with pytest.raises(ValueError, match="3 classes, but id2label names 1"):
+        PROCESSOR.post_process(outputs, {0: "a"})
+
+
+def test_settings_survive_saving(tmp_path):
+    processor = FerImageProcessor(size={"height": 48, "width": 48}, num_channels=1, contrast_percentiles=[2.5, 97.5])
+    processor.save_pretrained(tmp_path)
+    loaded = FerImageProcessor.from_pretrained(tmp_path)
+    assert torch.equal(
+        loaded(GRADIENT, return_tensors="pt").pixel_values, processor(GRADIENT, return_tensors="pt").pixel_values
+    )

@@ -1,0 +1,117 @@
+"""Checkpoints load with `trust_remote_code` where this package is not installed.
+
+The clean environment is an import path that the test makes: links to the packages that torch, transformers and pillow need, by
+their own metadata, and nothing else.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from packaging.requirements import Requirement
+
+from modeling_fer import FerForImageClassification, FerImageProcessor, checkpoint_folder
+
+SCRIPT = """
+import importlib.util, json, sys
+import numpy as np, torch
+from PIL import Image
+from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification, pipeline
+
+folder, photo = sys.argv[1:]
+assert importlib.util.find_spec("modeling_fer") is None, "the package must not be importable here"
+config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
+model = AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True)
+base = AutoModel.from_pretrained(folder, trust_remote_code=True)
+processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=True)
+pixel_values = processor(photo, return_tensors="pt").pixel_values
+with torch.inference_mode():
+    outputs = model(pixel_values)
+    relevance_map = base(pixel_values).relevance_map
+assert torch.equal(outputs.relevance_map, relevance_map)
+fer = pipeline("facial-expression-recognition", model=folder, trust_remote_code=True, device="cpu")
+given = fer(photo, boxes=[(182, 62, 267, 175)])
+try:
+    found = [face["box"]["xmin"] for face in fer(photo)]
+except ImportError as error:
+    found = str(error)
+model.save_pretrained(sys.argv[1] + "-again")
+print(json.dumps({"type": config.model_type, "module": type(model).__module__, "logits": outputs.logits.tolist(),
+    "boxed": given[0]["expressions"][0], "found": found}))
+"""
+
+
+def needed_distributions(names: list[str]) -> set[str]:
+    """The names of installed distributions that some distributions need, themselves included."""
+    seen: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
+        try:
+            needs = distribution(name).requires or []
+        except PackageNotFoundError:
+            continue
+        if name not in seen:
+            seen.add(name)
+            requirements = [Requirement(need) for need in needs]
+            waiting += [r.name for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
+    return seen
+
+
+def make_import_path(folder: Path, names: list[str]) -> Path:
+    """Links everything that some distributions and their needs installed into one folder."""
+    folder.mkdir()
+    for name in needed_distributions(names):
+        for file in distribution(name).files or []:
+            top = file.parts[0]
+            source = Path(distribution(name).locate_file(top)).resolve()
+            if top not in ("..", "__pycache__") and source.exists() and not (folder / top).exists():
+                (folder / top).symlink_to(source)
+    return folder
+
+
+def run_cleanly(checkpoint: Path, photo: Path, path: Path, home: Path) -> dict:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "HF_HOME": str(home), "PYTHONPATH": str(path)}
+    command = [sys.executable, "-S", "-c", SCRIPT, str(checkpoint), str(photo)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=home)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bundled", [True, False], ids=["bundled", "saved"])
+def test_checkpoint_loads_without_the_package(bundled, tiny_checkpoint, photo_path, tmp_path):
+    checkpoint = tmp_path / "copy"
+    if bundled:
+        FerForImageClassification.from_pretrained(checkpoint_folder()).save_pretrained(checkpoint)
+        FerImageProcessor.from_pretrained(checkpoint_folder()).save_pretrained(checkpoint)
+    else:
+        checkpoint = tiny_checkpoint
+    path = make_import_path(tmp_path / "packages", ["torch", "transformers", "pillow", "numpy"])
+    assert not (path / "facenet_pytorch").exists()
+    result = run_cleanly(checkpoint, photo_path, path, tmp_path)
+    model = FerForImageClassification.from_pretrained(checkpoint).eval()
+    pixel_values = FerImageProcessor.from_pretrained(checkpoint)(photo_path, return_tensors="pt").pixel_values
+    with torch.inference_mode():
+        np.testing.assert_array_equal(np.array(result["logits"], np.float32), model(pixel_values).logits.numpy())
+    assert result["type"] == "fer"
+    assert result["module"].startswith("transformers_modules")
+    assert "pip install 'facenet-pytorch" in result["found"]
+    again = Path(f"{checkpoint}-again")
+    assert json.loads((again / "config.json").read_text())["auto_map"]["AutoModel"] == "modeling_fer.FerModel"
+    if bundled:
+        assert result["boxed"]["label"] == "happiness"
+
+
+@pytest.mark.slow
+def test_pipeline_finds_faces_where_facenet_is_installed(photo_path, tmp_path):
+    path = make_import_path(tmp_path / "packages", ["torch", "transformers", "pillow", "facenet-pytorch"])
+    result = run_cleanly(checkpoint_folder(), photo_path, path, tmp_path)
+    assert result["found"] == [182]
