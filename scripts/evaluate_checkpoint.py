@@ -19,6 +19,14 @@ from modeling_fer.evaluation import evaluate_columns
 from modeling_fer.landmarks import LANDMARK_POINTS
 
 
+def add_result(result: dict, file: Path) -> None:
+    """Writes a result into a JSON list, in place of an older one for the same data."""
+    old = json.loads(file.read_text()) if file.exists() else []
+    others = [one for one in old if (one["dataset"], one["split"]) != (result["dataset"], result["split"])]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps([*others, result], indent=2) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="checkpoint; the bundled one if not given")
@@ -26,7 +34,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="folder of the data set")
     parser.add_argument("--split", default="test", help="train, validation or test; CK+48 has no splits")
     parser.add_argument("--without", nargs="*", default=[], metavar="CLASS", help="classes whose images are left out")
-    parser.add_argument("--output", type=Path, help="JSON file for the result")
+    parser.add_argument("--output", type=Path, help="JSON file of results that this one is added to")
     arguments = parser.parse_args()
 
     try:
@@ -38,12 +46,11 @@ def main() -> None:
     processor = FerImageProcessor.from_pretrained(checkpoint)
     columns = decode_columns(dataset, processor, LANDMARK_POINTS["inner"])
     result = evaluate_columns(model, processor, columns, arguments.without)
-    result = {"dataset": arguments.dataset, "split": arguments.split, **result}
-    text = json.dumps(result, indent=2)
+    split = "all" if arguments.dataset == "ckplus48" else arguments.split
+    result = {"dataset": arguments.dataset, "split": split, "without": arguments.without, **result}
+    print(json.dumps(result, indent=2))
     if arguments.output is not None:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(text + "\n")
-    print(text)
+        add_result(result, arguments.output)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,87 @@
+"""Measures how fast the package is on this machine, on the processor.
+
+    python scripts/benchmark.py                       what users wait for
+    python scripts/benchmark.py --training            images a second of the training recipe, on random images
+
+Prints medians; let nothing else run meanwhile.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from modeling_fer import FacialExpressionPipeline, FerForImageClassification, FerImageProcessor, checkpoint_folder
+
+ROOT = Path(__file__).parents[1]
+PHOTO = ROOT / "space" / "examples" / "astronaut.jpg"
+
+
+def median_seconds(call: Callable[[], object], repetitions: int, warmup: int = 3) -> float:
+    """The median time of some calls."""
+    seconds = []
+    for repetition in range(warmup + repetitions):
+        start = time.perf_counter()
+        call()
+        if repetition >= warmup:
+            seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+@torch.inference_mode()
+def measure_use() -> None:
+    """From crop to probabilities, from photo file to result, and the command from a cold start."""
+    model = FerForImageClassification.from_pretrained(checkpoint_folder()).eval()
+    processor = FerImageProcessor.from_pretrained(checkpoint_folder())
+    size = model.config.image_size
+    crop = torch.rand(1, model.config.num_channels, size, size)
+    seconds = median_seconds(lambda: model(crop).logits.softmax(1), 200)
+    print(f"one crop to probabilities, float32: {seconds * 1000:.1f} ms")
+    pipeline = FacialExpressionPipeline(model, image_processor=processor, device="cpu")
+    print(f"512x512 photo, from file to result: {median_seconds(lambda: pipeline(PHOTO), 30) * 1000:.0f} ms")
+    fer = Path(sys.executable).with_name("fer")
+    for name, arguments in (("fer --help", ["--help"]), ("fer predict, one photo", ["predict", str(PHOTO)])):
+        seconds = median_seconds(partial(subprocess.run, [fer, *arguments], capture_output=True, check=True), 5, 1)
+        print(f"{name}, from a cold start: {seconds:.2f} s")
+
+
+def measure_training() -> None:
+    """One epoch of the bundled checkpoint's recipe on random images."""
+    import tempfile
+
+    from modeling_fer.configuration_fer import EXPRESSIONS
+    from modeling_fer.data.columns import FaceColumns
+    from modeling_fer.recipe import read_recipe
+    from modeling_fer.training import Trainer
+
+    recipe = read_recipe(ROOT / "scripts" / "recipes" / "ferplus_hybrid.yaml")
+    count, size = 40 * recipe.batch_size, recipe.model["image_size"]
+    labels = torch.arange(count) % len(EXPRESSIONS)
+    images = torch.randint(256, (count, recipe.model["num_channels"], size, size), dtype=torch.uint8)
+    landmarks = torch.rand(count, 51, 2) * size
+    targets = torch.eye(len(EXPRESSIONS))[labels]
+    columns = FaceColumns(images, targets, labels, landmarks, labels > 0, list(EXPRESSIONS))
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(recipe, columns, columns, folder, cpu=True)
+        metrics = trainer.train_epoch()
+    print(f"training: {metrics['images_per_second']:.0f} images/s ({trainer.accelerator.mixed_precision} precision)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--training", action="store_true", help="measure training instead of use")
+    parser.add_argument("--threads", type=int, default=2, help="processor cores to use")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    print(f"torch {torch.__version__}, {arguments.threads} threads")
+    measure_training() if arguments.training else measure_use()
+
+
+if __name__ == "__main__":
+    main()
