@@ -82,7 +82,7 @@ class ConvLayer(nn.Sequential):
         layers: list[nn.Module] = [nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=not normalized)]
         if normalized:
             layers.append(nn.BatchNorm2d(out_channels))
-        super().__init__(*layers, nn.ReLU())
+        super().__init__(*layers, nn.ReLU(inplace=True))
 
 
 class DownBlock(nn.Sequential):
@@ -99,7 +99,7 @@ class UpBlock(nn.Sequential):
     def __init__(self, config: FerConfig, in_channels: int, out_channels: int):
         super().__init__(
             nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             ConvLayer(config, out_channels, out_channels),
             ConvLayer(config, out_channels, out_channels),
         )
@@ -219,7 +219,7 @@ class Classifier(nn.Module):
         self.pool = nn.Identity() if config.backbone is None else nn.AdaptiveAvgPool2d(1)
         layers: list[nn.Module] = []
         for size in config.hidden_sizes:
-            layers += [nn.Dropout(config.dropout), nn.Linear(in_features, size), nn.ReLU()]
+            layers += [nn.Dropout(config.dropout), nn.Linear(in_features, size), nn.ReLU(inplace=True)]
             in_features = size
         self.hidden = nn.Sequential(*layers)
         self.dropout = nn.Dropout(config.dropout)

@@ -11,7 +11,7 @@ import yaml
 
 from modeling_fer.augmentation import AugmentationConfig
 
-DATASETS = ("ferplus", "fer2013")
+DATASETS = ("ferplus", "ferplus_joint", "fer2013")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("decay", "cosine")
 MIXED_PRECISION = ("auto", "no", "bf16", "fp16")
@@ -38,7 +38,8 @@ class Recipe:
 
     Attributes:
         model: fields of `FerConfig`.
-        dataset: `ferplus` (8 classes, soft labels) or `fer2013` (7 classes).
+        dataset: `ferplus` (8 classes, soft labels), `ferplus_joint` (the same with FER-2013's labels as further votes) or
+            `fer2013` (7 classes).
         landmark_points: `inner` (eyebrows, nose, eyes, mouth) or `all` of the 68.
         initial_checkpoint: folder or repository of the weights to start from; fresh ones if null.
         epochs, batch_size, seed: as they say; the batch size is that of one process.

@@ -5,24 +5,25 @@ from pathlib import Path
 from datasets import Dataset, DatasetDict
 
 from modeling_fer.data.ckplus48 import load_ckplus48
-from modeling_fer.data.ferplus import load_fer2013, load_ferplus
+from modeling_fer.data.ferplus import load_fer2013, load_ferplus, load_ferplus_joint
 
 
 def load_splits(name: str, folder: str | Path) -> DatasetDict:
     """Train, validation and test split of a data set.
 
     Args:
-        name: `ferplus` or `fer2013`.
+        name: `ferplus`, `ferplus_joint` or `fer2013`.
         folder: where its files lie.
     """
-    return {"ferplus": load_ferplus, "fer2013": load_fer2013}[name](folder)
+    readers = {"ferplus": load_ferplus, "ferplus_joint": load_ferplus_joint, "fer2013": load_fer2013}
+    return readers[name](folder)
 
 
 def load_labelled(name: str, folder: str | Path, split: str) -> Dataset:
     """One split of a data set, for measuring; its classes have the names of FER+.
 
     Args:
-        name: `ferplus`, `fer2013` or `ckplus48`, which has no splits.
+        name: `ferplus`, `ferplus_joint`, `fer2013` or `ckplus48`, which has no splits.
         folder: where its files lie.
         split: `train`, `validation` or `test`.
 
