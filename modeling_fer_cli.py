@@ -7,6 +7,7 @@ command's help must answer at once.
 import glob
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,6 +64,10 @@ def predict(
     """
     if output is not None and output.suffix not in OUTPUT_SUFFIXES:
         raise typer.BadParameter(f"{output} must end in {', '.join(OUTPUT_SUFFIXES)}.", param_hint="--output")
+    if output is not None:
+        make_folder(output.parent, "--output")
+    if overlay is not None:
+        make_folder(overlay, "--overlay")
     run = Run()
     files = list(run.find_files(inputs))
     if files:
@@ -73,7 +78,8 @@ def predict(
             run.fail("interrupted", "the results so far are kept")
         run.show_table(top_k)
         if output is not None:
-            run.write(output, list(pipeline.model.config.id2label.values()))
+            with run.reporting(output):
+                run.write(output, list(pipeline.model.config.id2label.values()))
     raise typer.Exit(1 if run.failures else 0)
 
 
@@ -105,6 +111,14 @@ def load_pipeline(model: str | None, device: str | None) -> "FacialExpressionPip
         raise typer.BadParameter(f"{device} cannot be used here; try cpu.", param_hint="--device") from error
 
 
+def make_folder(folder: Path, option: str) -> None:
+    """Makes a folder for results before any work is done; one that cannot be made is wrong usage."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"The folder {folder} cannot be made: {error.strerror}.", param_hint=option) from error
+
+
 @dataclass
 class Run:
     """One call of `fer predict`: what was found and what failed."""
@@ -121,6 +135,14 @@ class Run:
         if not reason.startswith(name):
             reason = f"{name}: {reason}"
         Console(stderr=True, soft_wrap=True).print(reason, markup=False, highlight=False)
+
+    @contextmanager
+    def reporting(self, path: Path) -> Iterator[None]:
+        """Reports a file that cannot be written in one line; the rest goes on."""
+        try:
+            yield
+        except OSError as error:
+            self.fail(str(error.filename or path), f"cannot be written: {error.strerror or error}.")
 
     def find_files(self, inputs: list[str]) -> Iterator[Path]:
         """The files that the arguments name, in order."""
@@ -169,7 +191,8 @@ class Run:
             file, image = opened.popleft()
             self.rows.append((str(file), faces))
             if overlay is not None:
-                self.write_overlay(overlay, file, image, faces)
+                with self.reporting(overlay):
+                    self.write_overlay(overlay, file, image, faces)
 
     def open_files(self, files: Iterable[Path], opened: "deque[tuple[Path, Image.Image]]") -> "Iterator[Image.Image]":
         """Yields the photos that can be opened, and leaves each with its name for whoever takes the results."""
@@ -188,7 +211,6 @@ class Run:
         """Draws one photo's faces; files of the same name get a number."""
         from modeling_fer.visualization import draw_overlay
 
-        folder.mkdir(parents=True, exist_ok=True)
         names = [Path(name).stem for name, _ in self.rows]
         again = names.count(file.stem) - 1
         draw_overlay(image, faces).save(folder / f"{file.stem}{f'-{again}' if again else ''}.png")
@@ -217,7 +239,6 @@ class Run:
             [face_row(name, n, face) for name, faces in self.rows for n, face in enumerate(faces, start=1)],
             schema=output_schema(labels),
         )
-        output.parent.mkdir(parents=True, exist_ok=True)
         if output.suffix == ".parquet":
             from pyarrow.parquet import write_table
 

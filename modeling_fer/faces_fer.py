@@ -62,7 +62,7 @@ class MtcnnDetector:
         self,
         device: str | torch.device = "cpu",
         min_score: float = 0.9,
-        min_face: float = 0.06,
+        min_face: float = 0.03,
         search_size: int = SEARCH_SIZE,
     ):
         try:

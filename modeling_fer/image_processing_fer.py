@@ -15,6 +15,9 @@ from transformers.utils import ModelOutput
 
 FaceImage = str | Path | Image.Image | np.ndarray | torch.Tensor
 
+BROKEN_FILE_ERRORS = (OSError, SyntaxError, ValueError, RuntimeError)
+"""What Pillow's decoders raise for broken files."""
+
 MAX_PIXELS = 150_000_000
 """Images of more pixels are refused before they are decoded."""
 
@@ -67,14 +70,14 @@ def _open_file(source: str | Path) -> Image.Image:
         raise ValueError(f"{name} is not an image that can be read.") from None
     except PermissionError:
         raise PermissionError(f"{name} may not be read; check its permissions.") from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except BROKEN_FILE_ERRORS as error:
         raise ValueError(f"{name} is broken: {error}.") from None
     with opened:
         if opened.width * opened.height > MAX_PIXELS:
             raise ValueError(f"{name} has {opened.width}x{opened.height} pixels, over {MAX_PIXELS:,}; make it smaller.")
         try:
             return _to_8_bit(ImageOps.exif_transpose(opened))
-        except (OSError, SyntaxError, ValueError) as error:
+        except BROKEN_FILE_ERRORS as error:
             raise ValueError(f"{name} is broken: {error}.") from None
 
 

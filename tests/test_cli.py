@@ -126,11 +126,21 @@ def test_crops_and_top_k(photo, tmp_path):
         ["predict", "x.jpg", "--batch-size", "0"],
         ["predict", "PHOTO", "--model", "no/such-folder/here"],
         ["predict", "PHOTO", "--device", "abacus"],
+        ["predict", "PHOTO", "--output", "PHOTO/faces.csv"],
+        ["predict", "PHOTO", "--overlay", "PHOTO/out"],
         ["guess"],
     ],
 )
 def test_wrong_usage_ends_with_2(arguments, photo_path):
-    assert fer(*[str(photo_path) if argument == "PHOTO" else argument for argument in arguments]).returncode == 2
+    assert fer(*[argument.replace("PHOTO", str(photo_path)) for argument in arguments]).returncode == 2
+
+
+def test_results_that_cannot_be_written_are_reported(photo_path, tmp_path):
+    (tmp_path / "astronaut.png").mkdir()
+    done = fer("predict", photo_path, "--overlay", tmp_path, "--output", tmp_path / "faces.csv")
+    assert done.returncode == 1
+    assert "astronaut.png: cannot be written" in done.stderr
+    assert "happiness" in (tmp_path / "faces.csv").read_text()
 
 
 def test_model_without_weights_is_wrong_usage(tiny_checkpoint, photo_path):

@@ -62,3 +62,13 @@ def test_round_trip(tmp_path):
     loaded = FerConfig.from_pretrained(tmp_path)
     assert loaded.to_dict() == config.to_dict()
     assert loaded.label2id == {"calm": 0, "glad": 1}
+
+
+def test_other_classes_take_the_place_of_the_saved_ones(tmp_path):
+    FerConfig().save_pretrained(tmp_path)
+    assert FerConfig.from_pretrained(tmp_path, num_labels=8).id2label[7] == "contempt"
+    assert FerConfig.from_pretrained(tmp_path, num_labels=3).label2id == {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2}
+    named = FerConfig.from_pretrained(tmp_path, num_labels=2, id2label={0: "calm", 1: "glad"})
+    assert (named.id2label, named.label2id) == ({0: "calm", 1: "glad"}, {"calm": 0, "glad": 1})
+    with pytest.raises(ValueError, match="num_labels is 3, but id2label names 2"):
+        FerConfig.from_pretrained(tmp_path, num_labels=3, id2label={0: "calm", 1: "glad"})

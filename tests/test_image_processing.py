@@ -174,3 +174,19 @@ def test_settings_survive_saving(tmp_path):
     assert torch.equal(
         loaded(GRADIENT, return_tensors="pt").pixel_values, processor(GRADIENT, return_tensors="pt").pixel_values
     )
+
+
+@pytest.mark.parametrize("suffix", ["jpeg", "png", "gif", "webp", "tiff", "avif"])
+def test_damaged_files_are_read_or_named(suffix, tmp_path):
+    rng = np.random.default_rng(0)
+    file = tmp_path / f"face.{suffix}"
+    Image.fromarray(GRADIENT).convert("RGB").save(file)
+    whole = np.frombuffer(file.read_bytes(), np.uint8)
+    for _ in range(60):
+        damaged = whole.copy()
+        damaged[rng.integers(0, min(len(whole), 400), 6)] = rng.integers(0, 256, 6)
+        file.write_bytes(damaged.tobytes())
+        try:
+            assert open_image(file).mode in ("L", "RGB")
+        except (OSError, ValueError) as error:
+            assert str(file) in str(error)
