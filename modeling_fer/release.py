@@ -3,6 +3,9 @@
 import shutil
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from modeling_fer.image_processing_fer import FerImageProcessor
 from modeling_fer.modeling_fer import FerForImageClassification
 
@@ -23,3 +26,22 @@ def write_release(checkpoint: str | Path, model_card: str | Path, folder: str | 
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     shutil.copyfile(model_card, Path(folder) / "README.md")
+
+
+def adjustment(shares: Tensor, strength: float) -> Tensor:
+    """What logit adjustment after training (Menon et al., "Long-tail learning via logit adjustment", ICLR 2021) adds to the logits.
+
+    Args:
+        shares: (classes,), how frequent each class is among the training labels, summing to 1.
+        strength: τ of that paper; 0 changes nothing, 1 takes the classes to be equally frequent.
+
+    Returns:
+        (classes,), the larger the rarer the class.
+    """
+    return -strength * shares.clamp(min=1e-6).log()
+
+
+@torch.no_grad()
+def adjust_logits(model: FerForImageClassification, shares: Tensor, strength: float) -> None:
+    """Adds `adjustment` to the bias of the output layer: the model then names rare classes more often, at no cost in use."""
+    model.classifier.output.bias += adjustment(shares, strength)
