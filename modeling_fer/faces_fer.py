@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from .configuration_fer import FerConfig
+
 SEARCH_SIZE = 640
 """Photos are searched at this longest side, in pixels, unless they are smaller."""
 
@@ -116,6 +118,11 @@ class FaceCropper:
     margin: float = 0.0
     offset: float = 0.0
     align: bool = True
+
+    @classmethod
+    def from_config(cls, config: FerConfig) -> "FaceCropper":
+        """Cuts faces as the training crops of a checkpoint were cut."""
+        return cls(config.image_size, config.face_margin, config.face_offset, config.face_alignment)
 
     def square(self, face: Face) -> tuple[np.ndarray, float, float]:
         """The square of the photo that a face is cut from: its centre (x, y) and side in pixels, its angle in radians."""

@@ -56,8 +56,7 @@ class FacialExpressionPipeline(Pipeline):
     def __init__(self, *args, detector: FaceDetector | None = None, **kwargs):
         super().__init__(*args, **kwargs)
         self._detector = detector
-        config = self.model.config
-        self.cropper = FaceCropper(config.image_size, config.face_margin, config.face_offset, config.face_alignment)
+        self.cropper = FaceCropper.from_config(self.model.config)
 
     @property
     def detector(self) -> FaceDetector:

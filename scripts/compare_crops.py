@@ -14,17 +14,10 @@ import numpy as np
 from PIL import Image
 
 from modeling_fer.data import load_labelled
+from modeling_fer.data.recut import ENLARGEMENT, widen
 from modeling_fer.faces_fer import Face, FaceCropper, MtcnnDetector, face_size
 
-ENLARGEMENT = 3
 COLUMNS = 16
-
-
-def widen(image: Image.Image, border: int) -> Image.Image:
-    """The image with its edges repeated on every side, enlarged."""
-    pixels = np.pad(np.asarray(image.convert("L")), border, mode="edge")
-    size = (pixels.shape[1] * ENLARGEMENT, pixels.shape[0] * ENLARGEMENT)
-    return Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC).convert("RGB")
 
 
 def measure_crop(image: Image.Image, face: Face, border: int) -> tuple[float, float]:

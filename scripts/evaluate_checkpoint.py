@@ -1,28 +1,30 @@
 """Measures a checkpoint on a data set, mapping its classes to the data set's.
 
     python scripts/evaluate_checkpoint.py --dataset ferplus --data fer2013/ --split test
-    python scripts/evaluate_checkpoint.py --dataset ckplus48 --data ckplus48/
+    python scripts/evaluate_checkpoint.py --dataset ckplus48 --data ckplus48/ --recut
 
 Prints one JSON object. Where the data set lacks some of the model's classes, `accuracy` is taken among the shared classes only
 and `accuracy_all_classes` counts an answer outside them as wrong. Images of a class that the model lacks, or that --without names,
-are left out.
+are left out. With --recut the face in each image is searched and cut anew, as the pipeline does with photos.
 """
 
 import argparse
 import json
 from pathlib import Path
 
-from modeling_fer import FerForImageClassification, FerImageProcessor, checkpoint_folder
+from modeling_fer import FaceCropper, FerForImageClassification, FerImageProcessor, MtcnnDetector, checkpoint_folder
 from modeling_fer.data import load_labelled
 from modeling_fer.data.columns import decode_columns
+from modeling_fer.data.recut import recut_faces
 from modeling_fer.evaluation import evaluate_columns
 from modeling_fer.landmarks import LANDMARK_POINTS
 
 
 def add_result(result: dict, file: Path) -> None:
-    """Writes a result into a JSON list, in place of an older one for the same data."""
+    """Writes a result into a JSON list, in place of an older one of the same measurement."""
     old = json.loads(file.read_text()) if file.exists() else []
-    others = [one for one in old if (one["dataset"], one["split"]) != (result["dataset"], result["split"])]
+    same = ("dataset", "split", "without", "recut")
+    others = [one for one in old if any(one.get(key) != result[key] for key in same)]
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps([*others, result], indent=2) + "\n")
 
@@ -34,6 +36,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="folder of the data set")
     parser.add_argument("--split", default="test", help="train, validation or test; CK+48 has no splits")
     parser.add_argument("--without", nargs="*", default=[], metavar="CLASS", help="classes whose images are left out")
+    parser.add_argument("--recut", action="store_true", help="search and cut the faces anew, as the pipeline does")
     parser.add_argument("--output", type=Path, help="JSON file of results that this one is added to")
     arguments = parser.parse_args()
 
@@ -44,10 +47,12 @@ def main() -> None:
     checkpoint = arguments.model or checkpoint_folder()
     model = FerForImageClassification.from_pretrained(checkpoint)
     processor = FerImageProcessor.from_pretrained(checkpoint)
+    if arguments.recut:
+        dataset = recut_faces(dataset, MtcnnDetector(), FaceCropper.from_config(model.config))
     columns = decode_columns(dataset, processor, LANDMARK_POINTS["inner"])
     result = evaluate_columns(model, processor, columns, arguments.without)
     split = "all" if arguments.dataset == "ckplus48" else arguments.split
-    result = {"dataset": arguments.dataset, "split": split, "without": arguments.without, **result}
+    result = {"dataset": arguments.dataset, "split": split, "without": arguments.without, "recut": arguments.recut, **result}
     print(json.dumps(result, indent=2))
     if arguments.output is not None:
         add_result(result, arguments.output)

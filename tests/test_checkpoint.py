@@ -7,10 +7,11 @@ import torch
 from conftest import ROOT
 
 import modeling_fer
-from modeling_fer import FerForImageClassification, FerImageProcessor, checkpoint_folder
+from modeling_fer import FaceCropper, FerForImageClassification, FerImageProcessor, MtcnnDetector, checkpoint_folder
 from modeling_fer.configuration_fer import EXPRESSIONS
 from modeling_fer.data import load_labelled
 from modeling_fer.data.columns import decode_columns
+from modeling_fer.data.recut import recut_faces
 from modeling_fer.evaluation import evaluate_columns
 
 FOLDER = checkpoint_folder()
@@ -59,14 +60,18 @@ def test_unknown_checkpoints_are_named():
 RESULTS = json.loads((ROOT / "results" / "fer-plus-48.json").read_text())
 
 
-@pytest.mark.parametrize("result", RESULTS, ids=lambda result: result["dataset"])
+@pytest.mark.slow
+@pytest.mark.parametrize("result", RESULTS, ids=lambda result: result["dataset"] + "-recut" * result["recut"])
 def test_scores_what_the_card_says(result, fer_data):
     folder = {"ferplus": "fer2013"}.get(result["dataset"], result["dataset"])
     dataset = load_labelled(result["dataset"], fer_data / folder, result["split"])
     processor = FerImageProcessor.from_pretrained(FOLDER)
+    model = FerForImageClassification.from_pretrained(FOLDER)
+    if result["recut"]:
+        dataset = recut_faces(dataset, MtcnnDetector(), FaceCropper.from_config(model.config))
     columns = decode_columns(dataset, processor, slice(17, 68))
     torch.set_grad_enabled(True)
-    measured = evaluate_columns(FerForImageClassification.from_pretrained(FOLDER), processor, columns, result["without"])
+    measured = evaluate_columns(model, processor, columns, result["without"])
     for metric in ("accuracy", "uar", "accuracy_all_classes", "calibration_error"):
         assert measured[metric] == pytest.approx(result[metric], abs=5e-4)
     if result["dataset"] == "ferplus":

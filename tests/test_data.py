@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
+from datasets import ClassLabel, Dataset, Features, Image
 
+from modeling_fer import FaceCropper, MtcnnDetector
 from modeling_fer.configuration_fer import EXPRESSIONS
 from modeling_fer.data import load_labelled
 from modeling_fer.data.ckplus48 import load_ckplus48
 from modeling_fer.data.ferplus import joint_distributions, load_fer2013, load_ferplus, load_ferplus_joint, vote_distributions
+from modeling_fer.data.recut import recut_faces, widen
+from modeling_fer.faces_fer import face_size
 
 
 def test_single_votes_are_left_out():
@@ -48,3 +52,13 @@ def test_classes_have_the_names_of_ferplus(fer_data):
     assert "happiness" in load_labelled("fer2013", fer_data / "fer2013", "test").features["label"].names
     with pytest.raises(ValueError, match="no split 'holdout'; it has train, validation, test"):
         load_labelled("fer2013", fer_data / "fer2013", "holdout")
+
+
+def test_crops_are_cut_anew_by_their_face(photo, noise):
+    crop = photo.crop((150, 40, 300, 190)).convert("L").resize((48, 48))
+    pixels = {"image": [crop, noise.convert("L").resize((48, 48))], "label": [0, 0]}
+    dataset = Dataset.from_dict(pixels, features=Features(image=Image(), label=ClassLabel(names=["a"])))
+    recut = recut_faces(dataset, MtcnnDetector(), FaceCropper(48))
+    [face] = MtcnnDetector()(widen(crop, 24))
+    assert recut["image"][0].size == (round(face_size(face.box)),) * 2
+    np.testing.assert_array_equal(recut["image"][1], dataset["image"][1])
