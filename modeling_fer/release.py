@@ -44,4 +44,4 @@ def adjustment(shares: Tensor, strength: float) -> Tensor:
 @torch.no_grad()
 def adjust_logits(model: FerForImageClassification, shares: Tensor, strength: float) -> None:
     """Adds `adjustment` to the bias of the output layer: the model then names rare classes more often, at no cost in use."""
-    model.classifier.output.bias += adjustment(shares, strength)
+    model.classifier.output.bias.add_(adjustment(shares, strength))

@@ -58,8 +58,9 @@ def measure_training() -> None:
     from modeling_fer.configuration_fer import EXPRESSIONS
     from modeling_fer.data.columns import FaceColumns
     from modeling_fer.recipe import read_recipe
-    from modeling_fer.training import Trainer
+    from modeling_fer.training import Trainer, keep_freed_memory
 
+    keep_freed_memory()
     recipe = read_recipe(ROOT / "scripts" / "recipes" / "ferplus_hybrid.yaml")
     count, size = 40 * recipe.batch_size, recipe.model["image_size"]
     labels = torch.arange(count) % len(EXPRESSIONS)

@@ -13,7 +13,7 @@ from modeling_fer.data import load_splits
 from modeling_fer.data.columns import decode_columns
 from modeling_fer.landmarks import LANDMARK_POINTS
 from modeling_fer.recipe import read_recipe
-from modeling_fer.training import Trainer, build_config, build_processor
+from modeling_fer.training import Trainer, build_config, build_processor, keep_freed_memory
 
 
 def main() -> None:
@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings instead of the recipe's")
     arguments = parser.parse_args()
 
+    keep_freed_memory()
     try:
         overrides = {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in arguments.set)}
         recipe = read_recipe(arguments.recipe, overrides)
