@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ import yaml
 
 from modeling_fer.augmentation import AugmentationConfig
 
-DATASETS = ("ferplus", "ferplus_joint", "fer2013")
+DATASETS = ("ferplus", "ferplus_joint", "fer2013", "ckplus48")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("decay", "cosine")
 MIXED_PRECISION = ("auto", "no", "bf16", "fp16")
@@ -38,8 +39,8 @@ class Recipe:
 
     Attributes:
         model: fields of `FerConfig`.
-        dataset: `ferplus` (8 classes, soft labels), `ferplus_joint` (the same with FER-2013's labels as further votes) or
-            `fer2013` (7 classes).
+        dataset: `ferplus` (8 classes, soft labels), `ferplus_joint` (the same with FER-2013's labels as further votes), `fer2013`
+            (7 classes), or `ckplus48` (7 classes; it has no splits and is for cross-validation).
         landmark_points: `inner` (eyebrows, nose, eyes, mouth) or `all` of the 68.
         initial_checkpoint: folder or repository of the weights to start from; fresh ones if null.
         epochs, batch_size, seed: as they say; the batch size is that of one process.
@@ -131,3 +132,30 @@ def read_recipe(path: str | Path, overrides: dict[str, Any] | None = None) -> Re
         raise FileNotFoundError(f"{path} does not exist; scripts/recipes/ holds the recipes.")
     values = yaml.safe_load(Path(path).read_text()) or {}
     return _build(Recipe, {**values, **(overrides or {})}, str(path))
+
+
+def read_overrides(pairs: Sequence[str]) -> dict[str, Any]:
+    """Settings given as `KEY=VALUE`, the values in YAML.
+
+    Raises:
+        ValueError: one of them has no `=`.
+    """
+    for pair in pairs:
+        if "=" not in pair:
+            raise ValueError(f"{pair!r} is no setting; give KEY=VALUE, e.g. epochs=5.")
+    return {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in pairs)}
+
+
+def check_same_recipe(recipe: Recipe, folder: Path) -> None:
+    """Refuses to go on with another recipe than the one that a folder was started with.
+
+    Raises:
+        ValueError: they differ; the sentence names the first setting that does.
+    """
+    written = read_recipe(folder / "recipe.yaml").to_dict()
+    for key, value in recipe.to_dict().items():
+        if written[key] != value:
+            raise ValueError(
+                f"{folder} was started with {key} = {written[key]}, but the recipe now says {value}; "
+                "resume with the same recipe or start another run."
+            )

@@ -31,7 +31,7 @@ from modeling_fer.evaluation import ExpressionMetrics, predict_columns
 from modeling_fer.image_processing_fer import FerImageProcessor, normalize_pixels
 from modeling_fer.landmarks import draw_heatmaps
 from modeling_fer.modeling_fer import FerForImageClassification
-from modeling_fer.recipe import Recipe, read_recipe, write_recipe
+from modeling_fer.recipe import Recipe, check_same_recipe, write_recipe
 
 
 @dataclass
@@ -308,14 +308,7 @@ class Trainer:
         """Goes back to where state/ was written."""
         if not (self.folder / "state").is_dir():
             raise FileNotFoundError(f"{self.folder} holds no state to resume from; start the run without --resume.")
-        written = read_recipe(self.folder / "recipe.yaml").to_dict()
-        changed = [key for key, value in self.recipe.to_dict().items() if written[key] != value]
-        if changed:
-            key = changed[0]
-            raise ValueError(
-                f"{self.folder} was started with {key} = {written[key]}, but the recipe now says {self.recipe.to_dict()[key]}; "
-                "resume with the same recipe or start another run."
-            )
+        check_same_recipe(self.recipe, self.folder)
         self.accelerator.load_state(str(self.folder / "state"))
 
     def report(self, metrics: dict[str, float]) -> None:

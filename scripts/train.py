@@ -7,12 +7,10 @@ Stop it at any time; the same command with --resume goes on after the last whole
 
 import argparse
 
-import yaml
-
 from modeling_fer.data import load_splits
 from modeling_fer.data.columns import decode_columns
 from modeling_fer.landmarks import LANDMARK_POINTS
-from modeling_fer.recipe import read_recipe
+from modeling_fer.recipe import read_overrides, read_recipe
 from modeling_fer.training import Trainer, build_config, build_processor, keep_freed_memory
 
 
@@ -28,8 +26,7 @@ def main() -> None:
 
     keep_freed_memory()
     try:
-        overrides = {key: yaml.safe_load(value) for key, value in (pair.split("=", 1) for pair in arguments.set)}
-        recipe = read_recipe(arguments.recipe, overrides)
+        recipe = read_recipe(arguments.recipe, read_overrides(arguments.set))
         splits = load_splits(recipe.dataset, arguments.data)
         label_names = splits["train"].features["label"].names
         processor = build_processor(recipe, build_config(recipe, label_names))

@@ -14,8 +14,14 @@ def load_splits(name: str, folder: str | Path) -> DatasetDict:
     Args:
         name: `ferplus`, `ferplus_joint` or `fer2013`.
         folder: where its files lie.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: the data set has no splits.
     """
     readers = {"ferplus": load_ferplus, "ferplus_joint": load_ferplus_joint, "fer2013": load_fer2013}
+    if name not in readers:
+        raise ValueError(f"{name} has no splits of its own; measure on it with scripts/cross_validate.py.")
     return readers[name](folder)
 
 

@@ -41,6 +41,10 @@ class FaceColumns(torch.utils.data.Dataset):
         columns = ("images", "targets", "labels", "landmarks", "has_landmarks")
         return {name: getattr(self, name)[indices] for name in columns}
 
+    def select(self, indices: np.ndarray) -> "FaceColumns":
+        """Some of the images, in the order of `indices`, (n,), integers."""
+        return FaceColumns(**self.__getitems__(indices.tolist()), label_names=self.label_names)
+
 
 def decode_columns(dataset: Dataset, processor: FerImageProcessor, landmark_points: slice) -> FaceColumns:
     """Decodes and resizes every image once.

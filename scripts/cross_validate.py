@@ -1,0 +1,47 @@
+"""Trains and measures a recipe by cross-validation over subjects.
+
+    python scripts/cross_validate.py scripts/recipes/ckplus48_hybrid.yaml --data ckplus48/ --output runs/ckplus48_hybrid
+
+Stop it at any time; the same command goes on after the last whole epoch. Prints mean and deviation over folds; results.json in
+--output has each fold and the confusion matrix of all.
+"""
+
+import argparse
+from pathlib import Path
+
+from modeling_fer.cross_validation import AVERAGED, cross_validate
+from modeling_fer.data import load_labelled
+from modeling_fer.data.columns import decode_columns
+from modeling_fer.landmarks import LANDMARK_POINTS
+from modeling_fer.recipe import read_overrides, read_recipe
+from modeling_fer.training import build_config, build_processor, keep_freed_memory
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", help="a YAML file, see scripts/recipes/")
+    parser.add_argument("--data", required=True, help="folder of the data set")
+    parser.add_argument("--output", required=True, type=Path, help="folder that runs and results are written to")
+    parser.add_argument("--folds", type=int, default=10, help="number of folds")
+    parser.add_argument("--cpu", action="store_true", help="train on the CPU even where there is an accelerator")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings instead of the recipe's")
+    arguments = parser.parse_args()
+
+    keep_freed_memory()
+    try:
+        recipe = read_recipe(arguments.recipe, read_overrides(arguments.set))
+        dataset = load_labelled(recipe.dataset, arguments.data, "train")
+        if "subject" not in dataset.column_names:
+            raise ValueError(f"{recipe.dataset} does not say who is on its images; cross-validation needs a column subject.")
+        processor = build_processor(recipe, build_config(recipe, dataset.features["label"].names))
+        columns = decode_columns(dataset, processor, LANDMARK_POINTS[recipe.landmark_points])
+        summary = cross_validate(recipe, columns, dataset["subject"], arguments.output, arguments.folds, arguments.cpu)
+    except (FileNotFoundError, ValueError) as error:
+        parser.error(str(error))
+    for name in AVERAGED:
+        print(f"{name}: {summary[name]:.4f} +- {summary[f'{name}_deviation']:.4f} over {arguments.folds} folds")
+    print(f"accuracy over all images: {summary['pooled_accuracy']:.4f}")
+
+
+if __name__ == "__main__":
+    main()

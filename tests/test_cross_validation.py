@@ -1,0 +1,36 @@
+import json
+
+import numpy as np
+import pytest
+from test_training import RECIPE, columns
+
+from modeling_fer.cross_validation import cross_validate
+from modeling_fer.recipe import Recipe, read_overrides
+
+SUBJECTS = [f"S{number // 3:02d}" for number in range(72)]
+
+
+def test_every_image_is_tested_once_and_finished_folds_are_kept(tmp_path):
+    recipe = Recipe(**{**vars(RECIPE), "epochs": 4})
+    summary = cross_validate(recipe, columns(72), SUBJECTS, tmp_path, folds=3, cpu=True)
+    assert np.sum(summary["confusion"]) == 72
+    assert np.sum(summary["confusion"], axis=1).tolist() == [24, 24, 24]
+    assert summary["pooled_accuracy"] == pytest.approx(np.trace(summary["confusion"]) / 72)
+    accuracies = [fold["accuracy"] for fold in summary["folds"]]
+    assert (summary["accuracy"], summary["accuracy_deviation"]) == pytest.approx(
+        (np.mean(accuracies), np.std(accuracies, ddof=1))
+    )
+    assert json.loads((tmp_path / "results.json").read_text()) == summary
+
+    (tmp_path / "fold-2" / "result.json").unlink()
+    written = (tmp_path / "fold-1" / "metrics.jsonl").read_text()
+    assert cross_validate(recipe, columns(72), SUBJECTS, tmp_path, folds=3, cpu=True) == summary
+    assert (tmp_path / "fold-1" / "metrics.jsonl").read_text() == written
+    with pytest.raises(ValueError, match="started with epochs = 4, but the recipe now says 3"):
+        cross_validate(RECIPE, columns(72), SUBJECTS, tmp_path, folds=3, cpu=True)
+
+
+def test_settings_without_a_value_are_named():
+    assert read_overrides(["epochs=2", "augmentation={flip: 0.5}"]) == {"epochs": 2, "augmentation": {"flip": 0.5}}
+    with pytest.raises(ValueError, match="'epochs' is no setting; give KEY=VALUE"):
+        read_overrides(["epochs"])
