@@ -19,7 +19,7 @@ from modeling_fer.evaluation import ExpressionMetrics, predict_columns
 from modeling_fer.image_processing_fer import FerImageProcessor
 from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.recipe import Recipe, check_same_recipe, write_recipe
-from modeling_fer.training import Trainer
+from modeling_fer.training import Trainer, restore_folder
 
 AVERAGED = ("accuracy", "uar", "macro_f1")
 
@@ -68,7 +68,7 @@ def run_fold(recipe: Recipe, columns: FaceColumns, fold: Fold, folder: Path, cpu
     if file.is_file():
         return json.loads(file.read_text())
     train, validation, test = (columns.select(part) for part in (fold.train, fold.validation, fold.test))
-    Trainer(recipe, train, validation, folder, resume=(folder / "state").is_dir(), cpu=cpu).fit()
+    Trainer(recipe, train, validation, folder, resume=restore_folder(folder / "state"), cpu=cpu).fit()
     model = FerForImageClassification.from_pretrained(folder / "best")
     probabilities = predict_columns(model, FerImageProcessor.from_pretrained(folder / "best"), test).numpy()
     metrics = ExpressionMetrics().compute(predictions=probabilities, references=test.labels.numpy())

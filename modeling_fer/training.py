@@ -12,9 +12,9 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -36,16 +36,24 @@ from modeling_fer.recipe import Recipe, check_same_recipe, write_recipe
 
 @dataclass
 class Progress:
-    """Where a run stands; saved with its state."""
+    """Where a run stands; saved with its state.
+
+    Attributes:
+        epoch: whole epochs done.
+        step, loss_sum: batches done in the epoch at hand, and the sum of their losses.
+        best_epoch, best: the epoch with the highest validation accuracy so far, counted from 1, and its metrics.
+    """
 
     epoch: int = 0
-    best_accuracy: float = -1.0
+    step: int = 0
+    loss_sum: float = 0.0
     best_epoch: int = 0
+    best: dict[str, Any] = field(default_factory=dict)
 
-    def state_dict(self) -> dict[str, float]:
+    def state_dict(self) -> dict[str, Any]:
         return vars(self).copy()
 
-    def load_state_dict(self, state: dict[str, float]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
 
 
@@ -131,6 +139,18 @@ def replace_folder(folder: Path, new: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def restore_folder(folder: Path) -> bool:
+    """Undoes a `replace_folder` that was cut off between its two moves.
+
+    Returns:
+        Whether `folder` exists now.
+    """
+    old = folder.with_name(f"{folder.name}.old")
+    if old.is_dir() and not folder.exists():
+        os.replace(old, folder)
+    return folder.is_dir()
+
+
 class Trainer:
     """One run: `Trainer(recipe, train, validation, folder).fit()`.
 
@@ -140,6 +160,8 @@ class Trainer:
         folder: where the run is written.
         resume: go on where the folder's state stands.
         cpu: train on the CPU even where there is an accelerator.
+        save_steps: the state is written after every so many steps of an epoch, and after each epoch. A resumed run ends with the same
+            weights, bit for bit on one CPU process in float32, as one that was never stopped.
     """
 
     def __init__(
@@ -150,8 +172,9 @@ class Trainer:
         folder: str | Path,
         resume: bool = False,
         cpu: bool = False,
+        save_steps: int = 100,
     ):
-        self.recipe, self.folder = recipe, Path(folder)
+        self.recipe, self.folder, self.save_steps = recipe, Path(folder), save_steps
         self.accelerator = Accelerator(mixed_precision=choose_precision(recipe.mixed_precision), cpu=cpu)
         set_seed(recipe.seed)
         self.config = build_config(recipe, train.label_names)
@@ -159,7 +182,7 @@ class Trainer:
         self.validation = validation
 
         model = self.initial_model().to(memory_format=torch.channels_last)
-        # Reseeded at each epoch (start_epoch), so that a resumed run draws what an unbroken one would.
+        # Reseeded at each epoch and each step, so that a resumed run draws what an unbroken one would.
         self.sampling, self.augmenting = torch.Generator(), torch.Generator()
         loader = DataLoader(
             train,
@@ -195,53 +218,66 @@ class Trainer:
             The validation metrics of the best epoch.
         """
         self.start_folder()
-        best: dict[str, float] = {}
         while self.progress.epoch < self.recipe.epochs and not self.stalled():
             metrics = self.train_epoch() | self.validate()
-            self.progress.epoch += 1
-            if metrics["accuracy"] > self.progress.best_accuracy:
-                self.progress.best_accuracy, self.progress.best_epoch = metrics["accuracy"], self.progress.epoch
+            self.progress.epoch, self.progress.step, self.progress.loss_sum = self.progress.epoch + 1, 0, 0.0
+            if metrics["accuracy"] > self.progress.best.get("accuracy", -1.0):
+                self.progress.best_epoch, self.progress.best = self.progress.epoch, metrics
                 self.save_checkpoint("best")
-                best = metrics
             self.save_checkpoint("last")
             self.save_state()
             self.report(metrics)
-        return best
+        return self.progress.best
 
     def stalled(self) -> bool:
         """Whether early stopping ends the run."""
         patience = self.recipe.early_stopping
         return patience is not None and self.progress.epoch - self.progress.best_epoch >= patience
 
-    def start_epoch(self) -> None:
-        """Seeds every source of random numbers by run, epoch and process."""
-        seed = self.recipe.seed + 1000 * self.progress.epoch
-        self.sampling.manual_seed(seed)
-        self.augmenting.manual_seed(seed + 100 * self.accelerator.process_index + 1)
-        set_seed(seed + 100 * self.accelerator.process_index + 2)
-        self.model.train()
+    def seed_step(self) -> None:
+        """Seeds augmentation and dropout by run, step and process."""
+        step = self.progress.epoch * len(self.loader) + self.progress.step
+        seed = (1_000_003 * self.recipe.seed + step) * self.accelerator.num_processes + self.accelerator.process_index
+        self.augmenting.manual_seed(seed)
+        torch.manual_seed(seed)
 
-    def train_epoch(self) -> dict[str, float]:
-        """One pass over the training set."""
-        self.start_epoch()
-        start, losses, images = time.perf_counter(), [], 0
+    def train_epoch(self) -> dict[str, Any]:
+        """One pass over the training set, or the rest of one that was stopped."""
+        self.model.train()
+        self.sampling.manual_seed(self.recipe.seed + 1000 * self.progress.epoch)
+        progress, steps, start, images = self.progress, len(self.loader), time.perf_counter(), 0
         bar = tqdm(
-            self.loader,
-            desc=f"epoch {self.progress.epoch + 1}/{self.recipe.epochs}",
+            self.accelerator.skip_first_batches(self.loader, progress.step),
+            desc=f"epoch {progress.epoch + 1}/{self.recipe.epochs}",
+            initial=progress.step,
+            total=steps,
             disable=not self.accelerator.is_main_process,
         )
+        losses: list[Tensor] = []
         for batch in bar:
-            loss = self.train_step(batch)
-            losses.append(loss)
+            self.seed_step()
+            losses.append(self.train_step(batch))
+            progress.step += 1
             images += len(batch["images"]) * self.accelerator.num_processes
-            if len(losses) % 20 == 0:
-                bar.set_postfix(loss=f"{torch.stack(losses[-20:]).mean().item():.3f}")
+            saving = progress.step % self.save_steps == 0 and progress.step < steps
+            if saving or len(losses) == 20 or progress.step == steps:
+                recent = torch.stack(losses)
+                bar.set_postfix(loss=f"{recent.mean().item():.3f}")
+                progress.loss_sum += recent.sum().item()
+                losses.clear()
+            if saving:
+                self.save_state()
         seconds = time.perf_counter() - start
-        return {"loss": torch.stack(losses).mean().item(), "images_per_second": images / seconds, "seconds": seconds}
+        return {"loss": progress.loss_sum / steps, "images_per_second": images / seconds, "seconds": seconds}
 
     def train_step(self, batch: dict[str, Tensor]) -> Tensor:
         """One batch: augment it, draw its heatmaps, step down its gradient."""
         outputs = self.model(**self.prepare_batch(batch))
+        if not torch.isfinite(outputs.loss):
+            raise FloatingPointError(
+                f"The loss is {outputs.loss.item()} in epoch {self.progress.epoch + 1}, step {self.progress.step + 1}; the "
+                "checkpoints written before are kept. A lower learning rate or gradient clipping may help."
+            )
         self.accelerator.backward(outputs.loss)
         if self.recipe.gradient_clipping is not None:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clipping)
@@ -249,11 +285,6 @@ class Trainer:
         self.scheduler.step()
         self.optimizer.zero_grad()
         self.average.update_parameters(self.accelerator.unwrap_model(self.model))
-        if not torch.isfinite(outputs.loss):
-            raise FloatingPointError(
-                f"The loss is {outputs.loss.item()} in epoch {self.progress.epoch + 1}; the checkpoints of the epochs before "
-                "are kept. A lower learning rate or gradient clipping may help."
-            )
         return outputs.loss.detach()
 
     def prepare_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -306,7 +337,7 @@ class Trainer:
 
     def load_state(self) -> None:
         """Goes back to where state/ was written."""
-        if not (self.folder / "state").is_dir():
+        if not restore_folder(self.folder / "state"):
             raise FileNotFoundError(f"{self.folder} holds no state to resume from; start the run without --resume.")
         check_same_recipe(self.recipe, self.folder)
         self.accelerator.load_state(str(self.folder / "state"))

@@ -2,7 +2,7 @@
 
     python scripts/cross_validate.py scripts/recipes/ckplus48_hybrid.yaml --data ckplus48/ --output runs/ckplus48_hybrid
 
-Stop it at any time; the same command goes on after the last whole epoch. Prints mean and deviation over folds; results.json in
+Stop it at any time; the same command goes on where its state was last written. Prints mean and deviation over folds; results.json in
 --output has each fold and the confusion matrix of all.
 """
 

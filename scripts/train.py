@@ -2,7 +2,7 @@
 
     accelerate launch scripts/train.py scripts/recipes/ferplus_hybrid.yaml --data fer2013/ --output runs/ferplus_hybrid
 
-Stop it at any time; the same command with --resume goes on after the last whole epoch.
+Stop it at any time; the same command with --resume goes on where its state was last written.
 """
 
 import argparse
@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="folder of the data set")
     parser.add_argument("--output", required=True, help="folder that the run is written to")
     parser.add_argument("--resume", action="store_true", help="go on where the run in --output stands")
+    parser.add_argument("--save-steps", type=int, default=100, help="write the state after so many steps, and each epoch")
     parser.add_argument("--cpu", action="store_true", help="train on the CPU even where there is an accelerator")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings instead of the recipe's")
     arguments = parser.parse_args()
@@ -32,7 +33,7 @@ def main() -> None:
         processor = build_processor(recipe, build_config(recipe, label_names))
         points = LANDMARK_POINTS[recipe.landmark_points]
         train, validation = (decode_columns(splits[split], processor, points) for split in ("train", "validation"))
-        trainer = Trainer(recipe, train, validation, arguments.output, arguments.resume, arguments.cpu)
+        trainer = Trainer(recipe, train, validation, arguments.output, arguments.resume, arguments.cpu, arguments.save_steps)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
     best = trainer.fit()

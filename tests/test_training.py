@@ -2,6 +2,7 @@ import json
 import math
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -52,16 +53,49 @@ def test_learns_and_writes_a_run_folder(tmp_path):
     assert evaluate_columns(model, processor, columns(24))["accuracy"] == pytest.approx(best["accuracy"])
 
 
-def test_resumed_run_ends_like_an_unbroken_one(tmp_path):
-    Trainer(RECIPE, columns(), columns(24), tmp_path / "whole", cpu=True).fit()
-    broken = Trainer(RECIPE, columns(), columns(24), tmp_path / "broken", cpu=True)
-    broken.stalled = lambda: broken.progress.epoch == 1
-    broken.fit()
-    Trainer(RECIPE, columns(), columns(24), tmp_path / "broken", resume=True, cpu=True).fit()
-    whole, resumed = (
-        FerForImageClassification.from_pretrained(tmp_path / name / "last").state_dict() for name in ("whole", "broken")
+class CutError(Exception):
+    """Ends a run in the middle."""
+
+
+def weights(folder) -> dict[str, torch.Tensor]:
+    return FerForImageClassification.from_pretrained(folder).state_dict()
+
+
+@pytest.mark.parametrize("cut", [1, 5, 6, 11])
+def test_resumed_run_ends_like_an_unbroken_one(cut, tmp_path):
+    recipe = Recipe(
+        **{**vars(RECIPE), "model": {**MODEL, "dropout": 0.2, "normalization": "batch", "facial_parts_weight": 1.0}}
     )
-    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    whole = Trainer(recipe, columns(), columns(24), tmp_path / "whole", cpu=True).fit()
+    broken = Trainer(recipe, columns(), columns(24), tmp_path / "broken", cpu=True, save_steps=1)
+    step, steps = broken.train_step, []
+
+    def cut_step(batch):
+        if len(steps) == cut:
+            raise CutError
+        steps.append(None)
+        return step(batch)
+
+    broken.train_step = cut_step
+    with pytest.raises(CutError):
+        broken.fit()
+    resumed = Trainer(recipe, columns(), columns(24), tmp_path / "broken", resume=True, cpu=True)
+    assert 4 * resumed.progress.epoch + resumed.progress.step == cut
+    best = resumed.fit()
+    expected, actual = (weights(tmp_path / name / "last") for name in ("whole", "broken"))
+    assert all(torch.equal(expected[key], actual[key]) for key in expected)
+    assert (best["loss"], best["accuracy"]) == pytest.approx((whole["loss"], whole["accuracy"]))
+    losses = [
+        [json.loads(line)["loss"] for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("whole", "broken")
+    ]
+    assert losses[0] == pytest.approx(losses[1])
+
+
+def test_state_that_was_being_replaced_is_found(tmp_path):
+    Trainer(RECIPE, columns(), columns(24), tmp_path, cpu=True).fit()
+    (tmp_path / "state").rename(tmp_path / "state.old")
+    assert Trainer(RECIPE, columns(), columns(24), tmp_path, resume=True, cpu=True).progress.epoch == 3
 
 
 def test_resume_is_refused_with_another_recipe_or_without_a_state(tmp_path):
@@ -75,7 +109,7 @@ def test_resume_is_refused_with_another_recipe_or_without_a_state(tmp_path):
 def test_loss_that_is_not_finite_stops_the_run(tmp_path):
     data = columns()
     data.landmarks[:] = float("nan")
-    with pytest.raises(FloatingPointError, match="epoch 1"):
+    with pytest.raises(FloatingPointError, match="epoch 1, step 1;"):
         Trainer(RECIPE, data, columns(24), tmp_path, cpu=True).fit()
 
 
@@ -188,6 +222,29 @@ def test_accelerate_launch_trains_and_resumes(tmp_path):
     assert (tmp_path / "run" / "best" / "model.safetensors").is_file()
     bad = subprocess.run([*command, "--set", "epochz=2"], capture_output=True, text=True, cwd=tmp_path)
     assert "no setting 'epochz'; the nearest is 'epochs'" in bad.stderr
+
+
+@pytest.mark.slow
+def test_killed_run_ends_like_one_left_alone(tmp_path):
+    write_fer2013(tmp_path / "data", 120)
+    write_recipe(Recipe(model=MODEL, epochs=2, batch_size=2, mixed_precision="no"), tmp_path / "recipe.yaml")
+
+    def command(run: str, *more: str) -> list[str]:
+        arguments = ["recipe.yaml", "--data", "data", "--output", run, "--cpu", "--save-steps", "1", *more]
+        return [sys.executable, str(ROOT / "scripts" / "train.py"), *arguments]
+
+    whole = subprocess.run(command("whole"), capture_output=True, text=True, cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    killed = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    while killed.poll() is None and not (tmp_path / "killed" / "state").is_dir():
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    assert not (tmp_path / "killed" / "last").exists(), "the run must be killed within its first epoch"
+    resumed = subprocess.run(command("killed", "--resume"), capture_output=True, text=True, cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    expected, actual = (weights(tmp_path / run / "last") for run in ("whole", "killed"))
+    assert all(torch.equal(expected[key], actual[key]) for key in expected)
 
 
 def test_images_and_landmarks_are_scaled_together():
