@@ -57,6 +57,8 @@ class FacialExpressionPipeline(Pipeline):
         super().__init__(*args, **kwargs)
         self._detector = detector
         self.cropper = FaceCropper.from_config(self.model.config)
+        # The order of values in memory that convolutions are fastest with on a processor.
+        self.model.to(memory_format=torch.channels_last)
 
     @property
     def detector(self) -> FaceDetector:

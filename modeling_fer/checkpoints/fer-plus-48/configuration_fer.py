@@ -136,6 +136,18 @@ class FerConfig(PreTrainedConfig):
         if self.label2id is None:
             self.label2id = {label: index for index, label in self.id2label.items()}
 
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs):
+        """A configuration from its saved form. Classes given beside it, by `id2label` or `num_labels`, take the place of the saved
+        ones, as when a checkpoint is fine-tuned on other classes.
+        """
+        names = kwargs.get("id2label", config_dict.get("id2label"))
+        if "id2label" not in kwargs and kwargs.get("num_labels") not in (None, len(names or ())):
+            names = None
+        if names != config_dict.get("id2label"):
+            config_dict = {**config_dict, "id2label": names, "label2id": kwargs.get("label2id")}
+        return super().from_dict(config_dict, **kwargs)
+
     def to_dict(self) -> dict[str, Any]:
         """The configuration as it is saved, with the code that travels with it."""
         return super().to_dict() | {"auto_map": dict(AUTO_MAP), "custom_pipelines": dict(CUSTOM_PIPELINES)}
@@ -195,7 +207,9 @@ class FerConfig(PreTrainedConfig):
     def validate_labels(self):
         """The names of the classes."""
         if sorted(self.id2label) != list(range(len(self.id2label))):
-            raise ValueError(f"id2label must name the classes 0 to {len(self.id2label) - 1}, but names {sorted(self.id2label)}.")
+            raise ValueError(
+                f"id2label must name the classes 0 to {len(self.id2label) - 1}, but names {sorted(self.id2label)}."
+            )
 
 
 __all__ = ["FerConfig"]

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from .configuration_fer import FerConfig
+
 SEARCH_SIZE = 640
 """Photos are searched at this longest side, in pixels, unless they are smaller."""
 
@@ -62,7 +64,7 @@ class MtcnnDetector:
         self,
         device: str | torch.device = "cpu",
         min_score: float = 0.9,
-        min_face: float = 0.06,
+        min_face: float = 0.03,
         search_size: int = SEARCH_SIZE,
     ):
         try:
@@ -113,9 +115,14 @@ class FaceCropper:
     """
 
     size: int
-    margin: float = 0.2
+    margin: float = 0.0
     offset: float = 0.0
     align: bool = True
+
+    @classmethod
+    def from_config(cls, config: FerConfig) -> "FaceCropper":
+        """Cuts faces as the training crops of a checkpoint were cut."""
+        return cls(config.image_size, config.face_margin, config.face_offset, config.face_alignment)
 
     def square(self, face: Face) -> tuple[np.ndarray, float, float]:
         """The square of the photo that a face is cut from: its centre (x, y) and side in pixels, its angle in radians."""
@@ -150,9 +157,7 @@ class FaceCropper:
         middle = (centre - corner) / factor
         x = middle[0] - (cos - sin) * out / 2
         y = middle[1] - (sin + cos) * out / 2
-        return region.transform(
-            (out, out), Image.Transform.AFFINE, (cos, -sin, x, sin, cos, y), Image.Resampling.BILINEAR
-        )
+        return region.transform((out, out), Image.Transform.AFFINE, (cos, -sin, x, sin, cos, y), Image.Resampling.BILINEAR)
 
 
 def _cut(image: Image.Image, centre: np.ndarray, reach: float) -> tuple[Image.Image, np.ndarray]:

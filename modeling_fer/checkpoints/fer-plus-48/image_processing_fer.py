@@ -15,6 +15,9 @@ from transformers.utils import ModelOutput
 
 FaceImage = str | Path | Image.Image | np.ndarray | torch.Tensor
 
+BROKEN_FILE_ERRORS = (OSError, SyntaxError, ValueError, RuntimeError)
+"""What Pillow's decoders raise for broken files."""
+
 MAX_PIXELS = 150_000_000
 """Images of more pixels are refused before they are decoded."""
 
@@ -65,12 +68,16 @@ def _open_file(source: str | Path) -> Image.Image:
         raise ValueError(f"{name} says that it has over {MAX_PIXELS:,} pixels; make it smaller.") from None
     except UnidentifiedImageError:
         raise ValueError(f"{name} is not an image that can be read.") from None
+    except PermissionError:
+        raise PermissionError(f"{name} may not be read; check its permissions.") from None
+    except BROKEN_FILE_ERRORS as error:
+        raise ValueError(f"{name} is broken: {error}.") from None
     with opened:
         if opened.width * opened.height > MAX_PIXELS:
             raise ValueError(f"{name} has {opened.width}x{opened.height} pixels, over {MAX_PIXELS:,}; make it smaller.")
         try:
             return _to_8_bit(ImageOps.exif_transpose(opened))
-        except (OSError, SyntaxError, ValueError) as error:
+        except BROKEN_FILE_ERRORS as error:
             raise ValueError(f"{name} is broken: {error}.") from None
 
 
@@ -138,7 +145,7 @@ def stretch_contrast(images: torch.Tensor, low: torch.Tensor, high: torch.Tensor
     return torch.where(flat, images, stretched)
 
 
-class FerImagesKwargs(ImagesKwargs, total=False):
+class FerImagesKwargs(ImagesKwargs, total=False):  # type: ignore[call-arg]
     """What `FerImageProcessor` takes beside the arguments that every image processor has."""
 
     num_channels: int
@@ -267,8 +274,8 @@ def normalize_pixels(
     if contrast_percentiles is not None:
         low, high = (torch.full(images.shape[:2], float(percentile)) for percentile in contrast_percentiles)
         images = stretch_contrast(images, low, high)
-    mean, std = (torch.as_tensor(value, device=images.device, dtype=torch.float32).view(-1, 1, 1) for value in (mean, std))
-    return (images - mean) / std
+    shift, scale = (torch.as_tensor(value, device=images.device, dtype=torch.float32).view(-1, 1, 1) for value in (mean, std))
+    return (images - shift) / scale
 
 
 __all__ = ["FerImageProcessor"]

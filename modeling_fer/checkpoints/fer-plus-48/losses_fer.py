@@ -5,7 +5,6 @@ The paper sums its losses over the images of a batch; here every one is a mean o
 not depend on the batch size. Within an image, means over pixels are the paper's own.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 

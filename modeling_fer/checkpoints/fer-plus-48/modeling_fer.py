@@ -79,10 +79,10 @@ class ConvLayer(nn.Sequential):
 
     def __init__(self, config: FerConfig, in_channels: int, out_channels: int):
         normalized = config.normalization == "batch"
-        layers = [nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=not normalized)]
+        layers: list[nn.Module] = [nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=not normalized)]
         if normalized:
             layers.append(nn.BatchNorm2d(out_channels))
-        super().__init__(*layers, nn.ReLU())
+        super().__init__(*layers, nn.ReLU(inplace=True))
 
 
 class DownBlock(nn.Sequential):
@@ -99,7 +99,7 @@ class UpBlock(nn.Sequential):
     def __init__(self, config: FerConfig, in_channels: int, out_channels: int):
         super().__init__(
             nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             ConvLayer(config, out_channels, out_channels),
             ConvLayer(config, out_channels, out_channels),
         )
@@ -164,26 +164,23 @@ class ExpressionBlock(nn.Module):
         features = self.conv(features)
         if relevance_map is None:
             return features
-        return features * F.adaptive_avg_pool2d(relevance_map, features.shape[-2:])
+        return features * F.adaptive_avg_pool2d(relevance_map, (features.shape[-2], features.shape[-1]))
 
 
 class TimmBackbone(nn.Module):
     """The last feature map of a convolutional timm model, in place of the [conv, conv, pool] blocks."""
 
-    def __init__(self, config: FerConfig):
+    def __init__(self, name: str, num_channels: int):
         super().__init__()
         try:
             import timm
         except ImportError as error:
-            raise ImportError(
-                f"The checkpoint's backbone {config.backbone!r} comes from timm; install it: pip install timm"
-            ) from error
-        if not timm.is_model(config.backbone):
-            raise ValueError(f"backbone is {config.backbone!r}, which timm does not know; timm.list_models() lists the names.")
-        self.features = timm.create_model(
-            config.backbone, pretrained=False, features_only=True, in_chans=config.num_channels, out_indices=(-1,)
-        )
-        self.out_channels = self.features.feature_info.channels()[-1]
+            raise ImportError(f"The checkpoint's backbone {name!r} comes from timm; install it: pip install timm") from error
+        if not timm.is_model(name):
+            raise ValueError(f"backbone is {name!r}, which timm does not know; timm.list_models() lists the names.")
+        features: Any = timm.create_model(name, features_only=True, in_chans=num_channels, out_indices=(-1,))
+        self.features = features
+        self.out_channels: int = features.feature_info.channels()[-1]
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         return self.features(pixel_values)[-1]
@@ -197,15 +194,16 @@ class Representation(nn.Module):
         if config.backbone is None:
             channels = doubled_channels(config.representation_filters, config.representation_depth)
             inputs = [config.num_channels, *channels[:-1]]
-            self.blocks = nn.Sequential(
+            self.blocks: nn.Module = nn.Sequential(
                 *(DownBlock(config, i, o, config.representation_convs) for i, o in zip(inputs, channels, strict=True))
             )
             out_channels = channels[-1]
             # The paper's dense layers see the whole feature map; timm's networks are made for the mean over it.
             self.out_features = out_channels * (config.image_size // 2**config.representation_depth) ** 2
         else:
-            self.blocks = TimmBackbone(config)
-            out_channels = self.out_features = self.blocks.out_channels
+            backbone = TimmBackbone(config.backbone, config.num_channels)
+            self.blocks = backbone
+            out_channels = self.out_features = backbone.out_channels
         self.expression_block = ExpressionBlock(config, out_channels)
 
     def forward(self, pixel_values: Tensor, relevance_map: Tensor | None) -> Tensor:
@@ -221,7 +219,7 @@ class Classifier(nn.Module):
         self.pool = nn.Identity() if config.backbone is None else nn.AdaptiveAvgPool2d(1)
         layers: list[nn.Module] = []
         for size in config.hidden_sizes:
-            layers += [nn.Dropout(config.dropout), nn.Linear(in_features, size), nn.ReLU()]
+            layers += [nn.Dropout(config.dropout), nn.Linear(in_features, size), nn.ReLU(inplace=True)]
             in_features = size
         self.hidden = nn.Sequential(*layers)
         self.dropout = nn.Dropout(config.dropout)
@@ -320,11 +318,8 @@ class FerForImageClassification(FerPreTrainedModel):
         loss, loss_terms = None, None
         if labels is not None:
             self._check_labels(labels)
-            loss_terms = self._loss_terms(logits, outputs.relevance_map, labels, heatmaps, heatmap_mask)
-            loss = self._objective(loss_terms)
-        return FerImageClassifierOutput(
-            loss=loss, logits=logits, relevance_map=outputs.relevance_map, loss_terms=loss_terms
-        )
+            loss, loss_terms = self._objective(logits, outputs.relevance_map, labels, heatmaps, heatmap_mask)
+        return FerImageClassifierOutput(loss=loss, logits=logits, relevance_map=outputs.relevance_map, loss_terms=loss_terms)
 
     def _check_labels(self, labels: Tensor) -> None:
         classes = self.config.num_labels
@@ -332,50 +327,46 @@ class FerForImageClassification(FerPreTrainedModel):
             raise ValueError(f"labels are distributions over {labels.shape[1]} classes, but this model has {classes}.")
         # Reading the values would make an accelerator wait; there, PyTorch's own assertion catches it.
         on_cpu = labels.device.type == "cpu" and not torch.compiler.is_compiling()
-        if labels.ndim == 1 and on_cpu and not (0 <= labels.min() and labels.max() < classes):
+        if labels.ndim == 1 and on_cpu and not (labels.min() >= 0 and labels.max() < classes):
             raise ValueError(
                 f"labels reach from {labels.min()} to {labels.max()}, but this model has the classes 0 to {classes - 1}."
             )
 
-    def _loss_terms(
+    def _objective(
         self,
         logits: Tensor,
         relevance_map: Tensor | None,
         labels: Tensor,
         heatmaps: Tensor | None,
         heatmap_mask: Tensor | None,
-    ) -> FerLossTerms:
+    ) -> tuple[Tensor, FerLossTerms]:
+        """`L = L_classification + λ L_facial_parts` (eq. 2), and its terms."""
+        config = self.config
         # Losses are taken in float32 also where autocast made the outputs bfloat16.
-        terms = FerLossTerms(classification=classification_loss(logits.float(), labels, self.config.label_smoothing))
+        classification = classification_loss(logits.float(), labels, config.label_smoothing)
+        terms = FerLossTerms(classification=classification)
         if relevance_map is None:
-            return terms
+            return classification, terms
         relevance_map = relevance_map.float()
-        if self.config.regularization in ("fully", "hybrid"):
+        facial_parts = torch.zeros_like(classification)
+        if config.regularization in ("fully", "hybrid"):
             if heatmaps is None:
                 raise ValueError(
-                    f"The regularization {self.config.regularization!r} needs heatmaps beside labels; give them, with a "
+                    f"The regularization {config.regularization!r} needs heatmaps beside labels; give them, with a "
                     "heatmap_mask where some images have none, or configure 'weakly' or 'none'."
                 )
-            terms.landmark_map = landmark_map_loss(relevance_map, heatmaps, heatmap_mask)
-        if self.config.regularization in ("weakly", "hybrid"):
-            terms.sparsity = sparsity_loss(relevance_map)
-            terms.contiguity = contiguity_loss(relevance_map)
-        return terms
-
-    def _objective(self, terms: FerLossTerms) -> Tensor:
-        """`L = L_classification + λ L_facial_parts` (eq. 2)."""
-        config = self.config
-        if config.regularization == "none":
-            return terms.classification
-        if config.regularization == "fully":
-            facial_parts = terms.landmark_map
-        else:
-            facial_parts = config.sparsity_weight * terms.sparsity + config.contiguity_weight * terms.contiguity
-            if config.regularization == "hybrid":
-                facial_parts = (
-                    config.hybrid_fully_weight * terms.landmark_map + config.hybrid_weakly_weight * facial_parts
-                )
-        return terms.classification + config.facial_parts_weight * facial_parts
+            weight = config.hybrid_fully_weight if config.regularization == "hybrid" else 1.0
+            terms.landmark_map = landmark_map = landmark_map_loss(relevance_map, heatmaps, heatmap_mask)
+            facial_parts = facial_parts + weight * landmark_map
+        if config.regularization in ("weakly", "hybrid"):
+            weight = config.hybrid_weakly_weight if config.regularization == "hybrid" else 1.0
+            terms.sparsity, terms.contiguity = sparsity, contiguity = (
+                sparsity_loss(relevance_map),
+                contiguity_loss(relevance_map),
+            )
+            weakly = config.sparsity_weight * sparsity + config.contiguity_weight * contiguity
+            facial_parts = facial_parts + weight * weakly
+        return classification + (config.facial_parts_weight or 0.0) * facial_parts, terms
 
 
 __all__ = ["FerForImageClassification", "FerModel", "FerPreTrainedModel"]

@@ -50,13 +50,15 @@ class FacialExpressionPipeline(Pipeline):
     _load_processor = False
     _load_image_processor = True
     _load_feature_extractor = False
+    _load_video_processor = False
     _load_tokenizer = False
 
     def __init__(self, *args, detector: FaceDetector | None = None, **kwargs):
         super().__init__(*args, **kwargs)
         self._detector = detector
-        config = self.model.config
-        self.cropper = FaceCropper(config.image_size, config.face_margin, config.face_offset, config.face_alignment)
+        self.cropper = FaceCropper.from_config(self.model.config)
+        # The order of values in memory that convolutions are fastest with on a processor.
+        self.model.to(memory_format=torch.channels_last)
 
     @property
     def detector(self) -> FaceDetector:
@@ -67,7 +69,9 @@ class FacialExpressionPipeline(Pipeline):
 
     def _sanitize_parameters(self, top_k: int | None = None, detect: bool | None = None, **kwargs):
         if kwargs:
-            raise TypeError(f"The pipeline has no argument {next(iter(kwargs))!r}; it takes boxes, detect, top_k and batch_size.")
+            raise TypeError(
+                f"The pipeline has no argument {next(iter(kwargs))!r}; it takes boxes, detect, top_k and batch_size."
+            )
         if top_k is not None and top_k < 1:
             raise ValueError(f"top_k is {top_k}, but at least 1 expression must be kept.")
         preprocess = {} if detect is None else {"detect": detect}
@@ -108,7 +112,8 @@ class FacialExpressionPipeline(Pipeline):
         if isinstance(inputs, (list, tuple, types.GeneratorType)):
             results = self._stream(inputs, boxes, batch_size, preprocess, postprocess)
             return results if isinstance(inputs, types.GeneratorType) else list(results)
-        return next(self._stream([inputs], None if boxes is None else [boxes], batch_size, preprocess, postprocess))
+        photo: Any = inputs
+        return next(self._stream([photo], None if boxes is None else [boxes], batch_size, preprocess, postprocess))
 
     def _stream(
         self,
@@ -127,9 +132,7 @@ class FacialExpressionPipeline(Pipeline):
                 waiting = []
         yield from self._finish(waiting, batch_size, postprocess)
 
-    def _finish(
-        self, items: list[PhotoFaces], batch_size: int, postprocess: dict[str, Any]
-    ) -> Iterator[list[dict[str, Any]]]:
+    def _finish(self, items: list[PhotoFaces], batch_size: int, postprocess: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
         """Runs the network over the faces of some photos and gives each photo its own."""
         found = [item.pixel_values for item in items if item.faces]
         outputs = [self.forward({"pixel_values": batch}) for batch in torch.cat(found).split(batch_size)] if found else []
