@@ -85,12 +85,18 @@ def predict(
 
 def load_pipeline(model: str | None, device: str | None) -> "FacialExpressionPipeline":
     """The pipeline on a checkpoint; a checkpoint or device that cannot be had is wrong usage."""
+    import gc
+
+    # The imports make a million objects that stay: looking through them for garbage takes half a second.
+    gc.disable()
     import huggingface_hub
     import torch
     import transformers
 
     import modeling_fer
 
+    gc.freeze()
+    gc.enable()
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     huggingface_hub.logging.set_verbosity_error()
