@@ -1,6 +1,7 @@
 """What a model scores: metrics that need no network, predictions over a data set, and label sets mapped to each other."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -10,8 +11,11 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 from torch import Tensor
 
-from modeling_fer.data.columns import FaceColumns
+from modeling_fer.data.columns import FaceColumns, decode_columns
+from modeling_fer.data.recut import recut_faces
+from modeling_fer.faces_fer import FaceCropper, MtcnnDetector
 from modeling_fer.image_processing_fer import FerImageProcessor, normalize_pixels
+from modeling_fer.landmarks import LANDMARK_POINTS
 from modeling_fer.modeling_fer import FerForImageClassification
 
 
@@ -139,3 +143,24 @@ def evaluate_columns(
     recall = dict(zip(shared, metrics.pop("recall"), strict=True))
     accuracy_all = (probabilities.argmax(1) == among_all).float().mean().item()
     return {"images": len(labels), **metrics, "accuracy_all_classes": accuracy_all, "recall": recall}
+
+
+def evaluate_checkpoint(
+    checkpoint: str | Path, dataset: datasets.Dataset, without: Sequence[str] = (), recut: bool = False
+) -> dict[str, Any]:
+    """What a checkpoint scores on a data set as it was read.
+
+    Args:
+        checkpoint: folder or repository.
+        dataset: with the columns that `decode_columns` takes.
+        without: classes whose images are left out.
+        recut: search the face in each image and cut it anew, as the pipeline does with photos.
+
+    Returns:
+        As `evaluate_columns`.
+    """
+    model = FerForImageClassification.from_pretrained(checkpoint)
+    processor = FerImageProcessor.from_pretrained(checkpoint)
+    if recut:
+        dataset = recut_faces(dataset, MtcnnDetector(), FaceCropper.from_config(model.config))
+    return evaluate_columns(model, processor, decode_columns(dataset, processor, LANDMARK_POINTS["inner"]), without)

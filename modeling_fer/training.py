@@ -19,6 +19,7 @@ from typing import Any, cast
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from datasets import Dataset
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, RandomSampler, Sampler, WeightedRandomSampler
@@ -26,10 +27,10 @@ from tqdm.auto import tqdm
 
 from modeling_fer.augmentation import Augmentation
 from modeling_fer.configuration_fer import FerConfig
-from modeling_fer.data.columns import FaceColumns
+from modeling_fer.data.columns import FaceColumns, decode_columns
 from modeling_fer.evaluation import ExpressionMetrics, predict_columns
 from modeling_fer.image_processing_fer import FerImageProcessor, normalize_pixels
-from modeling_fer.landmarks import draw_heatmaps
+from modeling_fer.landmarks import LANDMARK_POINTS, draw_heatmaps
 from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.recipe import Recipe, check_same_recipe, write_recipe
 
@@ -94,6 +95,12 @@ def build_processor(recipe: Recipe, config: FerConfig) -> FerImageProcessor:
         image_mean=recipe.preprocessing.image_mean,
         image_std=recipe.preprocessing.image_std,
     )
+
+
+def recipe_columns(recipe: Recipe, dataset: Dataset) -> FaceColumns:
+    """A data set decoded at the size, in the channels and with the landmarks that a recipe trains on."""
+    processor = build_processor(recipe, build_config(recipe, dataset.features["label"].names))
+    return decode_columns(dataset, processor, LANDMARK_POINTS[recipe.landmark_points])
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:

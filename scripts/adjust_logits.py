@@ -14,7 +14,7 @@ from rich.table import Table
 
 from modeling_fer import FerForImageClassification, FerImageProcessor
 from modeling_fer.data import load_splits
-from modeling_fer.data.columns import decode_columns
+from modeling_fer.data.columns import decode_columns, read_targets
 from modeling_fer.evaluation import ExpressionMetrics, predict_columns
 from modeling_fer.landmarks import LANDMARK_POINTS
 from modeling_fer.recipe import DATASETS
@@ -40,14 +40,14 @@ def main() -> None:
         splits = load_splits(arguments.dataset, arguments.data)
     except FileNotFoundError as error:
         parser.error(str(error))
-    train, validation = (decode_columns(splits[name], processor, LANDMARK_POINTS["all"]) for name in ("train", "validation"))
-    shares = train.targets.mean(dim=0)
+    shares = read_targets(splits["train"]).mean(dim=0)
     if arguments.output is not None:
         adjust_logits(model, shares, arguments.strength)
         model.save_pretrained(arguments.output)
         processor.save_pretrained(arguments.output)
         return
     table = Table("strength", "accuracy", "UAR", "macro-F1", "calibration error", title=f"{arguments.dataset}, validation")
+    validation = decode_columns(splits["validation"], processor, LANDMARK_POINTS["all"])
     log_probabilities = predict_columns(model, processor, validation).log()
     for strength in STRENGTHS:
         adjusted = torch.softmax(log_probabilities + adjustment(shares, strength), dim=1)

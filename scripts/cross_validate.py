@@ -11,10 +11,8 @@ from pathlib import Path
 
 from modeling_fer.cross_validation import AVERAGED, cross_validate
 from modeling_fer.data import load_labelled
-from modeling_fer.data.columns import decode_columns
-from modeling_fer.landmarks import LANDMARK_POINTS
 from modeling_fer.recipe import read_overrides, read_recipe
-from modeling_fer.training import build_config, build_processor, keep_freed_memory
+from modeling_fer.training import keep_freed_memory, recipe_columns
 
 
 def main() -> None:
@@ -33,8 +31,7 @@ def main() -> None:
         dataset = load_labelled(recipe.dataset, arguments.data, "train")
         if "subject" not in dataset.column_names:
             raise ValueError(f"{recipe.dataset} does not say who is on its images; cross-validation needs a column subject.")
-        processor = build_processor(recipe, build_config(recipe, dataset.features["label"].names))
-        columns = decode_columns(dataset, processor, LANDMARK_POINTS[recipe.landmark_points])
+        columns = recipe_columns(recipe, dataset)
         summary = cross_validate(recipe, columns, dataset["subject"], arguments.output, arguments.folds, arguments.cpu)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))

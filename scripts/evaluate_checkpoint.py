@@ -12,12 +12,9 @@ import argparse
 import json
 from pathlib import Path
 
-from modeling_fer import FaceCropper, FerForImageClassification, FerImageProcessor, MtcnnDetector, checkpoint_folder
+from modeling_fer import checkpoint_folder
 from modeling_fer.data import load_labelled
-from modeling_fer.data.columns import decode_columns
-from modeling_fer.data.recut import recut_faces
-from modeling_fer.evaluation import evaluate_columns
-from modeling_fer.landmarks import LANDMARK_POINTS
+from modeling_fer.evaluation import evaluate_checkpoint
 
 
 def add_result(result: dict, file: Path) -> None:
@@ -44,13 +41,7 @@ def main() -> None:
         dataset = load_labelled(arguments.dataset, arguments.data, arguments.split)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
-    checkpoint = arguments.model or checkpoint_folder()
-    model = FerForImageClassification.from_pretrained(checkpoint)
-    processor = FerImageProcessor.from_pretrained(checkpoint)
-    if arguments.recut:
-        dataset = recut_faces(dataset, MtcnnDetector(), FaceCropper.from_config(model.config))
-    columns = decode_columns(dataset, processor, LANDMARK_POINTS["inner"])
-    result = evaluate_columns(model, processor, columns, arguments.without)
+    result = evaluate_checkpoint(arguments.model or checkpoint_folder(), dataset, arguments.without, arguments.recut)
     split = "all" if arguments.dataset == "ckplus48" else arguments.split
     result = {"dataset": arguments.dataset, "split": split, "without": arguments.without, "recut": arguments.recut, **result}
     print(json.dumps(result, indent=2))

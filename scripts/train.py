@@ -8,10 +8,8 @@ Stop it at any time; the same command with --resume goes on where its state was 
 import argparse
 
 from modeling_fer.data import load_splits
-from modeling_fer.data.columns import decode_columns
-from modeling_fer.landmarks import LANDMARK_POINTS
 from modeling_fer.recipe import read_overrides, read_recipe
-from modeling_fer.training import Trainer, build_config, build_processor, keep_freed_memory
+from modeling_fer.training import Trainer, keep_freed_memory, recipe_columns
 
 
 def main() -> None:
@@ -29,10 +27,7 @@ def main() -> None:
     try:
         recipe = read_recipe(arguments.recipe, read_overrides(arguments.set))
         splits = load_splits(recipe.dataset, arguments.data)
-        label_names = splits["train"].features["label"].names
-        processor = build_processor(recipe, build_config(recipe, label_names))
-        points = LANDMARK_POINTS[recipe.landmark_points]
-        train, validation = (decode_columns(splits[split], processor, points) for split in ("train", "validation"))
+        train, validation = (recipe_columns(recipe, splits[split]) for split in ("train", "validation"))
         trainer = Trainer(recipe, train, validation, arguments.output, arguments.resume, arguments.cpu, arguments.save_steps)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))

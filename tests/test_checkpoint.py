@@ -3,16 +3,13 @@
 import json
 
 import pytest
-import torch
 from conftest import ROOT
 
 import modeling_fer
-from modeling_fer import FaceCropper, FerForImageClassification, FerImageProcessor, MtcnnDetector, checkpoint_folder
+from modeling_fer import checkpoint_folder
 from modeling_fer.configuration_fer import EXPRESSIONS
 from modeling_fer.data import load_labelled
-from modeling_fer.data.columns import decode_columns
-from modeling_fer.data.recut import recut_faces
-from modeling_fer.evaluation import evaluate_columns
+from modeling_fer.evaluation import evaluate_checkpoint
 
 FOLDER = checkpoint_folder()
 PACKAGE = ROOT / "modeling_fer"
@@ -65,13 +62,7 @@ RESULTS = json.loads((ROOT / "results" / "fer-plus-48.json").read_text())
 def test_scores_what_the_card_says(result, fer_data):
     folder = {"ferplus": "fer2013"}.get(result["dataset"], result["dataset"])
     dataset = load_labelled(result["dataset"], fer_data / folder, result["split"])
-    processor = FerImageProcessor.from_pretrained(FOLDER)
-    model = FerForImageClassification.from_pretrained(FOLDER)
-    if result["recut"]:
-        dataset = recut_faces(dataset, MtcnnDetector(), FaceCropper.from_config(model.config))
-    columns = decode_columns(dataset, processor, slice(17, 68))
-    torch.set_grad_enabled(True)
-    measured = evaluate_columns(model, processor, columns, result["without"])
+    measured = evaluate_checkpoint(FOLDER, dataset, result["without"], result["recut"])
     for metric in ("accuracy", "uar", "accuracy_all_classes", "calibration_error"):
         assert measured[metric] == pytest.approx(result[metric], abs=5e-4)
     if result["dataset"] == "ferplus":

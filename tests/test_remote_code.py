@@ -116,4 +116,4 @@ def test_pipeline_finds_faces_where_facenet_is_installed(photo_path, tmp_path):
     path = make_import_path(tmp_path / "packages", ["torch", "transformers", "pillow", "facenet-pytorch"])
     result = run_cleanly(checkpoint_folder(), photo_path, path, tmp_path)
     [face] = pipeline("facial-expression-recognition", model=str(checkpoint_folder()), device="cpu")(photo_path)
-    assert result["found"] == [face["box"]["xmin"]]
+    assert result["found"] == [face["box"]["xmin"]] == [181]

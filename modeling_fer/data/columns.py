@@ -46,6 +46,18 @@ class FaceColumns(torch.utils.data.Dataset):
         return FaceColumns(**self.__getitems__(indices.tolist()), label_names=self.label_names)
 
 
+def read_labels(dataset: Dataset) -> Tensor:
+    """(n,), int64: the class of each image."""
+    return torch.tensor(np.asarray(dataset["label"]), dtype=torch.int64)
+
+
+def read_targets(dataset: Dataset) -> Tensor:
+    """(n, classes), float32: the column distribution where the labels are soft, else all on the label."""
+    if "distribution" in dataset.column_names:
+        return torch.tensor(np.asarray(dataset["distribution"]), dtype=torch.float32)
+    return torch.nn.functional.one_hot(read_labels(dataset), len(dataset.features["label"].names)).float()
+
+
 def decode_columns(dataset: Dataset, processor: FerImageProcessor, landmark_points: slice) -> FaceColumns:
     """Decodes and resizes every image once.
 
@@ -62,20 +74,14 @@ def decode_columns(dataset: Dataset, processor: FerImageProcessor, landmark_poin
     for image in dataset["image"]:
         images.append(processor.resize_pixels(image))
         scales.append((size / image.width, size / image.height))
-    label_names = dataset.features["label"].names
-    labels = torch.tensor(np.asarray(dataset["label"]), dtype=torch.int64)
-    if "distribution" in dataset.column_names:
-        targets = torch.tensor(np.asarray(dataset["distribution"]), dtype=torch.float32)
-    else:
-        targets = torch.nn.functional.one_hot(labels, len(label_names)).float()
     landmarks = torch.tensor(np.asarray(dataset["landmarks"]), dtype=torch.float32)[:, landmark_points]
     # Pixel centres are whole numbers, so that a scaled image moves them by half a pixel too.
     scale = torch.tensor(scales).unsqueeze(1)
     return FaceColumns(
         images=torch.from_numpy(np.stack(images)),
-        targets=targets,
-        labels=labels,
+        targets=read_targets(dataset),
+        labels=read_labels(dataset),
         landmarks=(landmarks + 0.5) * scale - 0.5,
         has_landmarks=torch.tensor(np.asarray(dataset["face_detected"]), dtype=torch.bool),
-        label_names=list(label_names),
+        label_names=list(dataset.features["label"].names),
     )
