@@ -1,0 +1,114 @@
+"""What became of a prepared data set: a report of problems with a contact sheet, and the card that the Hub shows."""
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+
+import yaml
+from datasets import Dataset, DatasetDict
+from PIL import Image, ImageDraw
+
+from modeling_fer.data.prepare import PrepareSettings, count_classes
+from modeling_fer.data.source import Source
+
+TILE, COLUMNS, ROWS = 120, 8, 40
+
+
+def write_report(splits: DatasetDict, source: Source, folder: Path) -> None:
+    """Writes summary.json, problems.csv (source, problem) and, where faces were not found, not_found.png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = {
+        split: {
+            "images": len(dataset),
+            "faces not found": sum(not found for found in dataset["face_detected"]),
+            "without landmarks": sum(heatmap is None for heatmap in dataset["landmarks"]),
+            "subjects": len({subject for subject in dataset["subject"] if subject is not None}),
+            "classes": count_classes(dataset),
+        }
+        for split, dataset in splits.items()
+    }
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    with open(folder / "problems.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["source", "problem"])
+        writer.writerows((problem.source, problem.sentence) for problem in source.problems)
+    missing = {problem.source for problem in source.problems if problem.sentence.startswith("No face")}
+    files = [sample for sample in source.samples if sample.source in missing]
+    if files:
+        contact_sheet([(sample.open(), sample.source) for sample in files[: COLUMNS * ROWS]]).save(folder / "not_found.png")
+
+
+def contact_sheet(pictures: list[tuple[Image.Image, str]]) -> Image.Image:
+    """Pictures side by side, reduced, each with its name below."""
+    rows = -(-len(pictures) // COLUMNS)
+    sheet = Image.new("RGB", (min(len(pictures), COLUMNS) * TILE, rows * (TILE + 14)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for number, (picture, name) in enumerate(pictures):
+        picture.thumbnail((TILE - 4, TILE - 4))
+        x, y = number % COLUMNS * TILE, number // COLUMNS * (TILE + 14)
+        sheet.paste(picture, (x + (TILE - picture.width) // 2, y + (TILE - picture.height) // 2))
+        draw.text((x + 3, y + TILE), name[-18:], fill="black")
+    return sheet
+
+
+def write_card(splits: DatasetDict, source: Source, settings: PrepareSettings, file: Path) -> None:
+    """Writes the data set's card: the header that `load_dataset` reads, the columns, and how it was prepared."""
+    header = {
+        "task_categories": ["image-classification"],
+        "tags": ["facial-expression-recognition"],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in splits],
+            }
+        ],
+        # How many images there are, for those that stream them.
+        "dataset_info": {
+            "splits": [
+                {"name": split, "num_bytes": dataset.data.nbytes, "num_examples": len(dataset)}
+                for split, dataset in splits.items()
+            ]
+        },
+    }
+    table = ["| class | " + " | ".join(splits) + " |", "|---|" + "---:|" * len(splits)]
+    counts = {split: count_classes(dataset) for split, dataset in splits.items()}
+    for name in source.label_names:
+        table.append(f"| {name} | " + " | ".join(str(counts[split][name]) for split in splits) + " |")
+    problems = Counter(problem.sentence for problem in source.problems)
+    lines = [f"- {sentence} ({count} times)" for sentence, count in problems.most_common(10)] or ["- none"]
+    text = f"""---
+{yaml.safe_dump(header, sort_keys=False)}---
+
+# Faces prepared for facial expression recognition
+
+Prepared by `scripts/prepare_dataset.py` of modeling-fer. The images keep the licence of the data set that they come from.
+
+{chr(10).join(table)}
+
+| column | meaning |
+|---|---|
+| `image` | face crop, {settings.image_size}x{settings.image_size} pixels |
+| `label` | expression |
+| `subject` | who is on it, null where that is not known |
+| `landmarks` | (points, 2), (x, y) in pixels of the crop, null where there are none |
+| `face_detected` | false where no face was found and the whole image was taken |
+| `heatmap` | target relevance map, 8-bit, 255 being 1 |
+| `heatmap_sigma` | standard deviation of its Gaussians in pixels, {settings.sigma} |
+| `source` | the image's name in the original data set |
+| `distribution` | soft label, null where there is none |
+
+Landmarks that the data set does not give: {settings.landmarks}. Faces are cut with margin {settings.margin}, offset {settings.offset},
+{"turned upright" if settings.align else "not turned"}.
+
+## Problems
+
+{chr(10).join(lines)}
+"""
+    file.write_text(text)
+
+
+def describe(dataset: Dataset) -> str:
+    """One line: how many images, and of which classes."""
+    counts = ", ".join(f"{name} {count}" for name, count in count_classes(dataset).items())
+    return f"{len(dataset)} images ({counts})"

@@ -1,0 +1,168 @@
+"""A data set as it is distributed: a list of images with what is known of each, and what was wrong with it."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from modeling_fer.configuration_fer import EXPRESSIONS
+
+IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+
+EXPRESSION_NAMES = {
+    **{name: name for name in EXPRESSIONS},
+    "happy": "happiness",
+    "surprised": "surprise",
+    "sad": "sadness",
+    "angry": "anger",
+    "disgusted": "disgust",
+    "fearful": "fear",
+}
+"""The names that data sets have for expressions, in lower case, and the name that this package has for each."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a data set.
+
+    Attributes:
+        source: its name within the data set, e.g. `S005/001/S005_001_00000011.png` or `fer2013.csv#12`.
+        label: its expression.
+        split: the split that the data set puts it in.
+        subject: who is on it, where that is known.
+        file: where the image lies; None where `content` holds it.
+        content: the encoded image, where it lies in a table and not in a file.
+        cropped: whether the image is a face crop already, to be taken whole.
+        box: (left, top, right, bottom) of the face in pixels, where the data set gives it.
+        landmarks: (points, 2), (x, y) in pixels, where the data set gives them.
+        distribution: soft label, a share for each of the data set's classes.
+    """
+
+    source: str
+    label: str
+    split: str = "train"
+    subject: str | None = None
+    file: Path | None = None
+    content: bytes = b""
+    cropped: bool = False
+    box: tuple[float, float, float, float] | None = None
+    landmarks: np.ndarray | None = None
+    distribution: list[float] | None = None
+
+    def open(self) -> Image.Image:
+        """The image, mode L or RGB.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        source = io.BytesIO(self.content) if self.file is None else self.file
+        image: Image.Image = Image.open(source)
+        # Scientific data sets hold 16-bit tiff files, which convert() would cut off at 255.
+        if image.mode.startswith("I;16"):
+            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        return image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that was wrong with a data set: where, and one sentence."""
+
+    source: str
+    sentence: str
+
+
+@dataclass
+class Source:
+    """A data set as a reader found it.
+
+    Attributes:
+        label_names: its classes, in their order.
+        samples: its images.
+        problems: what was left out or is doubtful, and why.
+    """
+
+    label_names: list[str]
+    samples: list[Sample] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def note(self, source: str, sentence: str) -> None:
+        """Records a problem; reading goes on."""
+        self.problems.append(Problem(source, sentence))
+
+    def checked(self) -> "Source":
+        """The same, with problems noted that only show when everything is read.
+
+        Raises:
+            ValueError: there is no image at all.
+        """
+        if not self.samples:
+            first = f" The first problem was: {self.problems[0].source}: {self.problems[0].sentence}" if self.problems else ""
+            raise ValueError(f"The data set has no labelled image.{first}")
+        self._note_empty_classes()
+        self._note_shared_subjects()
+        return self
+
+    def splits(self) -> list[str]:
+        """The splits that have images, in the order of their first image."""
+        return list(dict.fromkeys(sample.split for sample in self.samples))
+
+    def _note_empty_classes(self) -> None:
+        found = {(sample.split, sample.label) for sample in self.samples}
+        for split in self.splits():
+            for name in self.label_names:
+                if (split, name) not in found:
+                    self.note(split, f"The split has no image of the class {name}.")
+
+    def _note_shared_subjects(self) -> None:
+        people: dict[str, str] = {}
+        noted: set[str] = set()
+        for sample in self.samples:
+            if sample.subject is None:
+                continue
+            first = people.setdefault(sample.subject, sample.split)
+            if first != sample.split and sample.subject not in noted:
+                noted.add(sample.subject)
+                self.note(sample.source, f"Subject {sample.subject} is in both {first} and {sample.split}; the splits leak.")
+
+
+def find_folder(root: Path, *names: str) -> Path:
+    """The first of some folders that exists under a data set's folder.
+
+    Raises:
+        FileNotFoundError: none does; the sentence names them.
+    """
+    for name in names:
+        if (root / name).is_dir():
+            return root / name
+    raise FileNotFoundError(f"{root} holds no folder {' or '.join(names)}; give the folder that the data set was unpacked to.")
+
+
+def find_file(root: Path, *names: str) -> Path:
+    """The first of some files that exists under a data set's folder.
+
+    Raises:
+        FileNotFoundError: none does; the sentence names them.
+    """
+    for name in names:
+        if (root / name).is_file():
+            return root / name
+    raise FileNotFoundError(f"{root} holds no file {' or '.join(names)}; give the folder that the data set was unpacked to.")
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The image files under a folder, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+
+
+def list_folders(folder: Path) -> list[Path]:
+    """The folders in a folder, sorted, hidden ones left out."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def ordered_expressions(names: Iterable[str]) -> list[str]:
+    """Expressions in the package's order, others after them in alphabetical order."""
+    unique = set(names)
+    return [name for name in EXPRESSIONS if name in unique] + sorted(unique - set(EXPRESSIONS))

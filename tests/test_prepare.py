@@ -1,0 +1,204 @@
+import csv
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from datasets import load_dataset
+from PIL import Image
+from test_readers import draw_face, save, write
+
+from modeling_fer.data.prepare import PrepareSettings, finish, given_face, prepare
+from modeling_fer.data.readers import read_source
+from modeling_fer.data.source import Sample, Source
+from modeling_fer.faces_fer import Face, FaceCropper, MtcnnDetector
+from modeling_fer.landmarks import FanLandmarks
+
+ROOT = Path(__file__).parents[1]
+OFFLINE = PrepareSettings(image_size=64, landmarks="mtcnn", sigma=3.0)
+
+
+@pytest.fixture
+def faces(tmp_path, photo) -> Path:
+    """Three photos of a face, one without a face, and one that is no image."""
+    folder = tmp_path / "faces"
+    for name in ("train/smile/a.png", "train/frown/b.jpg", "test/smile/c.png"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        photo.save(path)
+    save(folder / "test/smile/d.png", size=100, mode="RGB")
+    write(folder / "test/smile/e.png", "not an image")
+    return folder
+
+
+def test_points_are_found_again_in_the_crop():
+    image = np.zeros((200, 300), np.uint8)
+    image[80, 120] = image[110, 135] = 255
+    eyes = np.array([[120, 80], [150, 90], [0, 0], [0, 0], [0, 0]], dtype=float)
+    face = Face((100, 60, 170, 140), points=eyes)
+    crop = FaceCropper(100, margin=0.2, offset=0.05)(Image.fromarray(image), face)
+    for x, y in FaceCropper(100, margin=0.2, offset=0.05).map_points(np.array([[120, 80], [135, 110]]), face, crop.width):
+        around = np.asarray(crop)[int(y) - 5 : int(y) + 7, int(x) - 5 : int(x) + 7].astype(float)
+        rows, columns = np.mgrid[int(y) - 5 : int(y) + 7, int(x) - 5 : int(x) + 7]
+        # The dot's centre of gravity lies where the point was mapped to.
+        assert (around * columns).sum() / around.sum() == pytest.approx(x, abs=0.1)
+        assert (around * rows).sum() / around.sum() == pytest.approx(y, abs=0.1)
+
+
+def test_photos_of_one_size_are_searched_at_once(photo):
+    detector = MtcnnDetector(min_face=0.1)
+    flipped = photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    blank = Image.new("RGB", photo.size)
+    together = detector.detect_batch([photo, blank, flipped])
+    assert [len(found) for found in together] == [1, 0, 1]
+    assert together[0][0].box == pytest.approx(detector(photo)[0].box, abs=0.5)
+
+
+def test_prepared_columns(faces, tmp_path):
+    source = read_source("imagefolder", faces)
+    splits = prepare(source, OFFLINE, tmp_path / "out")
+    finish(splits, source, OFFLINE, tmp_path / "out")
+    dataset = load_dataset(str(tmp_path / "out"))
+    assert {split: len(part) for split, part in dataset.items()} == {"train": 2, "test": 2}
+    assert dataset["train"].features["label"].names == ["frown", "smile"]
+    row = dataset["test"][0]
+    assert row["image"].size == row["heatmap"].size == (64, 64)
+    assert row["heatmap"].mode == "L" and row["heatmap_sigma"] == 3.0
+    assert (row["source"], row["subject"], row["face_detected"]) == ("test/smile/c.png", None, True)
+    # The detector's five points lie in the crop, eyes above mouth, and the heatmap peaks on one of them.
+    points = np.array(row["landmarks"])
+    assert points.shape == (5, 2) and points.min() > 0 and points.max() < 64
+    assert points[:2, 1].max() < points[2, 1] < points[3:, 1].min()
+    # Eyes are level in an aligned crop.
+    assert points[0, 1] == pytest.approx(points[1, 1], abs=0.01)
+    heatmap = np.asarray(row["heatmap"])
+    peak = np.array(np.unravel_index(heatmap.argmax(), heatmap.shape))[::-1]
+    assert np.abs(points - peak).max(1).min() < 2 and heatmap.max() == 255
+    missing = dataset["test"][1]
+    assert (missing["source"], missing["face_detected"], missing["landmarks"]) == ("test/smile/d.png", False, None)
+    assert missing["heatmap"] is None
+
+
+def test_nothing_is_dropped_silently(faces, tmp_path):
+    settings = PrepareSettings(image_size=64, landmarks="none", drop_not_found=True)
+    source = read_source("imagefolder", faces)
+    splits = prepare(source, settings, tmp_path / "out")
+    finish(splits, source, settings, tmp_path / "out")
+    assert splits["test"]["source"] == ["test/smile/c.png"]
+    with open(tmp_path / "out/report/problems.csv", newline="") as file:
+        problems = {row["source"]: row["problem"] for row in csv.DictReader(file)}
+    assert problems["test/smile/d.png"] == "No face was found in the image."
+    assert "cannot be read" in problems["test/smile/e.png"]
+    summary = json.loads((tmp_path / "out/report/summary.json").read_text())
+    assert summary["train"]["classes"] == {"frown": 1, "smile": 1}
+    sheet = Image.open(tmp_path / "out/report/not_found.png")
+    assert sheet.size == (120, 134) and np.asarray(sheet).std() > 10
+    assert "No face was found in the image. (1 times)" in (tmp_path / "out/README.md").read_text()
+
+
+def test_given_landmarks_are_moved_into_the_crop_and_find_the_face_where_the_detector_does_not():
+    drawn = draw_face(100, "RGB")
+    points = np.stack([np.linspace(30, 70, 68), np.linspace(40, 90, 68)], axis=1).astype(np.float32)
+    points[36:42], points[42:48] = (35, 50), (65, 50)
+    sample = Sample("a", "smile", landmarks=points)
+    face = given_face(sample)
+    assert face.box == pytest.approx((30, 40 - 12.5, 70, 90)) and face.points.tolist() == [[35, 50], [65, 50]]
+    from modeling_fer.data.prepare import FacePreparer
+
+    preparer = FacePreparer(OFFLINE)
+    row, _ = preparer.cut(sample, drawn, face)
+    # The crop is as wide as the box is high, 62.5 pixels, and becomes 64 pixels wide.
+    assert row["landmarks"][42, 0] - row["landmarks"][36, 0] == pytest.approx(30 * 64 / 62.5)
+
+
+def test_work_is_resumed_and_other_settings_are_refused(tmp_path):
+    source = read_source("imagefolder", many_crops(tmp_path / "crops", 70))
+    splits = prepare(source, OFFLINE, tmp_path / "out")
+    first = tmp_path / "out/work/train-00000.parquet"
+    written = first.stat().st_mtime_ns
+    (tmp_path / "out/work/train-00001.parquet").unlink()
+    again = prepare(read_source("imagefolder", tmp_path / "crops"), OFFLINE, tmp_path / "out")
+    assert first.stat().st_mtime_ns == written
+    assert again["train"]["source"] == splits["train"]["source"]
+    with pytest.raises(ValueError, match="begun with sigma = 3.0, not 4.0"):
+        prepare(source, PrepareSettings(image_size=64, landmarks="mtcnn", sigma=4.0), tmp_path / "out")
+    with pytest.raises(ValueError, match="begun with other images"):
+        prepare(Source(source.label_names, source.samples[:3]), OFFLINE, tmp_path / "out")
+
+
+def many_crops(folder: Path, count: int) -> Path:
+    for number in range(count):
+        save(folder / ("smile" if number % 2 else "frown") / f"{number:03d}.png", size=40)
+    return folder
+
+
+@pytest.mark.slow
+def test_two_processes_make_what_one_makes_and_a_killed_run_goes_on(tmp_path):
+    crops = many_crops(tmp_path / "crops", 200)
+    command = [sys.executable, ROOT / "scripts/prepare_dataset.py", "imagefolder", crops, "--landmarks", "none"]
+    command += ["--image-size", "32", "--num-proc", "2", "--output", tmp_path / "two"]
+    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.time() + 120
+    while not list((tmp_path / "two/work").glob("*.parquet")) and time.time() < deadline and killed.poll() is None:
+        time.sleep(0.02)
+    killed.kill()
+    killed.wait()
+    finished = subprocess.run(command, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    assert "train: 200 images (frown 100, smile 100)" in finished.stdout
+    assert "200 problems are listed" in finished.stdout
+    source = read_source("imagefolder", crops)
+    settings = PrepareSettings(image_size=32, landmarks="none")
+    one = prepare(source, settings, tmp_path / "one")["train"]
+    two = load_dataset(str(tmp_path / "two"))["train"]
+    assert two["source"] == one["source"]
+    assert all(np.array_equal(a, b) for a, b in zip(one["image"], two["image"], strict=True))
+
+
+def test_bad_paths_and_settings_are_one_sentence(tmp_path):
+    command = [sys.executable, ROOT / "scripts/prepare_dataset.py", "jaffe", tmp_path / "nowhere", "--output", tmp_path]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2 and "nowhere does not exist" in result.stderr and "Traceback" not in result.stderr
+    with pytest.raises(ValueError, match="landmarks is 'dlib', but must be one of fan, mtcnn, none"):
+        PrepareSettings(landmarks="dlib")
+
+
+@pytest.mark.slow
+def test_fan_finds_points_in_each_picture_of_a_strip(tmp_path, photo, monkeypatch):
+    """The network has random weights: what it says of a picture must not depend on the others."""
+    from face_alignment.models import FAN
+
+    torch.manual_seed(0)
+    weights = tmp_path / "checkpoints/2DFAN4-11f355bf06.pth.tar"
+    weights.parent.mkdir()
+    torch.save(FAN(4).state_dict(), weights)
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    fan = FanLandmarks(batch_size=2)
+    box = MtcnnDetector(min_face=0.1)(photo)[0]
+    picture = FaceCropper(64, margin=1.0)(photo, box).resize((128, 128))
+    other = picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    together, alone = fan([other, picture, other]), fan([picture])
+    assert together.shape == (3, 68, 2)
+    # A random network's highest pixel may jump where two are as high.
+    assert (np.abs(together[1] - alone[0]).max(1) < 3).mean() > 0.9
+    assert together[1].min() > -20 and together[1].max() < 148
+
+    settings = PrepareSettings(image_size=64)
+    photo.save(tmp_path / "face.png")
+    write(tmp_path / "faces.csv", "image,label\nface.png,smile\n")
+    row = prepare(read_source("table", tmp_path / "faces.csv"), settings, tmp_path / "out")["train"][0]
+    assert np.array(row["landmarks"]).shape == (68, 2) and row["heatmap"].size == (64, 64)
+
+
+def test_landmark_weights_that_cannot_be_downloaded_are_one_sentence(tmp_path, monkeypatch):
+    import face_alignment.api
+
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
+    # A server that nobody runs.
+    monkeypatch.setitem(face_alignment.api.models_urls, "2DFAN-4", "http://127.0.0.1:9/2DFAN4.pth.tar")
+    with pytest.raises(ConnectionError, match="could not download its landmark network"):
+        FanLandmarks()
