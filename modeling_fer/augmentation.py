@@ -116,27 +116,28 @@ def warp_landmarks(landmarks: Tensor, affine: Tensor, height: int, width: int) -
     return torch.linalg.solve(affine[:, :, :2], shifted).transpose(1, 2) + centre
 
 
-def erase_rectangles(images: Tensor, probability: float, generator: torch.Generator | None = None) -> Tensor:
-    """Sets a random rectangle of some images to their mean (random erasing, Zhong et al. 2020).
+def random_rectangles(
+    batch_size: int, height: int, width: int, probability: float, generator: torch.Generator | None = None
+) -> Tensor:
+    """Draws a rectangle of 2% to 20% of the image for some images (random erasing, Zhong et al. 2020).
 
     Args:
-        images: (batch, channels, height, width), float.
-        probability: share of the images that lose a rectangle, in [0, 1].
+        batch_size: number of images.
+        height, width: their size in pixels.
+        probability: share of the images that get a rectangle, in [0, 1].
         generator: source of the random numbers (a CPU generator).
 
     Returns:
-        (batch, channels, height, width), like `images`.
+        (batch, 1, height, width), bool, on the CPU: true within the rectangle.
     """
-    batch, _, height, width = images.shape
-    area = torch.empty(batch).uniform_(0.02, 0.2, generator=generator)
-    aspect = torch.empty(batch).uniform_(math.log(0.3), math.log(1 / 0.3), generator=generator).exp()
+    area = torch.empty(batch_size).uniform_(0.02, 0.2, generator=generator)
+    aspect = torch.empty(batch_size).uniform_(math.log(0.3), math.log(1 / 0.3), generator=generator).exp()
     half = torch.stack([(area * aspect).sqrt() * height, (area / aspect).sqrt() * width], dim=1) / 2
-    centre = torch.rand(batch, 2, generator=generator) * torch.tensor([height, width])
-    chosen = torch.rand(batch, generator=generator) < probability
+    centre = torch.rand(batch_size, 2, generator=generator) * torch.tensor([height, width])
+    chosen = torch.rand(batch_size, generator=generator) < probability
     rows = (torch.arange(height) - centre[:, :1]).abs() < half[:, :1]
     columns = (torch.arange(width) - centre[:, 1:]).abs() < half[:, 1:]
-    erased = (rows[:, :, None] & columns[:, None, :] & chosen[:, None, None]).unsqueeze(1).to(images.device)
-    return torch.where(erased, images.mean(dim=(2, 3), keepdim=True), images)
+    return (rows[:, :, None] & columns[:, None, :] & chosen[:, None, None]).unsqueeze(1)
 
 
 @dataclass
@@ -144,10 +145,18 @@ class Augmentation:
     """Augments a batch: warp (eq. 8), contrast (eq. 9), and the options of `AugmentationConfig`.
 
     Random numbers are drawn on the CPU, so that a seed gives the same augmentation on every device.
+
+    Attributes:
+        config: what is drawn.
+        generator: source of the random numbers (a CPU generator).
+        part, parts: the batches given are the part of this number, counted from 0, of batches that so many processes share. Each
+            process draws for all of them and keeps its own, so that a seed gives an image the same augmentation on any number.
     """
 
     config: AugmentationConfig
     generator: torch.Generator | None = None
+    part: int = 0
+    parts: int = 1
 
     def __call__(
         self, images: Tensor, landmarks: Tensor | None = None, heatmaps: Tensor | None = None
@@ -162,15 +171,18 @@ class Augmentation:
             The augmented images, landmarks and heatmaps, each of the shape given; None where None was given.
         """
         batch, channels, height, width = images.shape
-        affine = random_affine(batch, height, self.config, self.generator)
+        drawn = batch * self.parts
+        own = slice(batch * self.part, batch * (self.part + 1))
+        affine = random_affine(drawn, height, self.config, self.generator)[own]
         images = warp_images(images, affine)
         low, high = (
-            torch.empty(batch, channels).uniform_(*percentiles, generator=self.generator)
+            torch.empty(drawn, channels).uniform_(*percentiles, generator=self.generator)[own]
             for percentiles in (self.config.low_percentiles, self.config.high_percentiles)
         )
         images = stretch_contrast(images, low, high)
         if self.config.erase:
-            images = erase_rectangles(images, self.config.erase, self.generator)
+            erased = random_rectangles(drawn, height, width, self.config.erase, self.generator)[own].to(images.device)
+            images = torch.where(erased, images.mean(dim=(2, 3), keepdim=True), images)
         if landmarks is not None:
             landmarks = warp_landmarks(landmarks, affine, height, width)
         if heatmaps is not None:

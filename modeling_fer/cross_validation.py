@@ -24,15 +24,10 @@ from modeling_fer.training import Trainer, restore_folder
 AVERAGED = ("accuracy", "uar", "macro_f1")
 
 
-def cross_validate(
-    recipe: Recipe,
-    columns: FaceColumns,
-    subjects: Sequence[str | int],
-    folder: str | Path,
-    folds: int = 10,
-    cpu: bool = False,
-) -> dict[str, Any]:
-    """Trains and measures a recipe fold by fold.
+def start_cross_validation(
+    recipe: Recipe, columns: FaceColumns, subjects: Sequence[str | int], folder: str | Path, folds: int = 10
+) -> list[Fold]:
+    """Draws the folds, and writes the recipe into the folder.
 
     Args:
         recipe: what to train; its seed draws the folds too, so that every recipe with the same seed is measured on the same ones.
@@ -40,12 +35,6 @@ def cross_validate(
         subjects: who is on each image.
         folder: where runs and results are written.
         folds: number of folds.
-        cpu: train on the CPU even where there is an accelerator.
-
-    Returns:
-        For accuracy, UAR and macro-F1 the mean over folds and their standard deviation (with n - 1), as `accuracy` and
-        `accuracy_deviation`; `pooled_accuracy` and `confusion` (rows are labels, columns answers) over all images; `folds`, the
-        metrics of each fold; and `label_names`.
 
     Raises:
         ValueError: the folder was started with another recipe, or there are too few subjects.
@@ -56,7 +45,28 @@ def cross_validate(
     split = subject_folds(columns.labels.tolist(), subjects, folds, seed=recipe.seed)
     folder.mkdir(parents=True, exist_ok=True)
     write_recipe(recipe, folder / "recipe.yaml")
-    results = [run_fold(recipe, columns, fold, folder / f"fold-{number}", cpu) for number, fold in enumerate(split, start=1)]
+    return split
+
+
+def cross_validate(
+    recipe: Recipe, columns: FaceColumns, folds: Sequence[Fold], folder: str | Path, cpu: bool = False
+) -> dict[str, Any]:
+    """Trains and measures a recipe fold by fold.
+
+    Args:
+        recipe: what to train.
+        columns: the whole data set.
+        folds: from `start_cross_validation`.
+        folder: where runs and results are written.
+        cpu: train on the CPU even where there is an accelerator.
+
+    Returns:
+        For accuracy, UAR and macro-F1 the mean over folds and their standard deviation (with n - 1), as `accuracy` and
+        `accuracy_deviation`; `pooled_accuracy` and `confusion` (rows are labels, columns answers) over all images; `seconds`, the time
+        that training took; `folds`, the metrics of each fold; and `label_names`.
+    """
+    folder = Path(folder)
+    results = [run_fold(recipe, columns, fold, folder / f"fold-{number}", cpu) for number, fold in enumerate(folds, start=1)]
     summary = summarize(results, columns.label_names)
     (folder / "results.json").write_text(json.dumps(summary, indent=2) + "\n")
     return summary
@@ -72,8 +82,9 @@ def run_fold(recipe: Recipe, columns: FaceColumns, fold: Fold, folder: Path, cpu
     model = FerForImageClassification.from_pretrained(folder / "best")
     probabilities = predict_columns(model, FerImageProcessor.from_pretrained(folder / "best"), test).numpy()
     metrics = ExpressionMetrics().compute(predictions=probabilities, references=test.labels.numpy())
+    seconds = sum(json.loads(line)["seconds"] for line in (folder / "metrics.jsonl").read_text().splitlines())
     metrics["recall"] = [None if np.isnan(value) else value for value in metrics["recall"]]
-    result = {**metrics, "labels": test.labels.tolist(), "answers": probabilities.argmax(1).tolist()}
+    result = {**metrics, "seconds": seconds, "labels": test.labels.tolist(), "answers": probabilities.argmax(1).tolist()}
     new = file.with_suffix(".new")
     new.write_text(json.dumps(result) + "\n")
     os.replace(new, file)
@@ -89,5 +100,6 @@ def summarize(results: list[dict[str, Any]], label_names: list[str]) -> dict[str
     labels, answers = (np.concatenate([result[key] for result in results]) for key in ("labels", "answers"))
     summary["pooled_accuracy"] = float((labels == answers).mean())
     summary["confusion"] = confusion_matrix(labels, answers, labels=list(range(len(label_names)))).tolist()
+    summary["seconds"] = sum(result["seconds"] for result in results)
     summary["folds"] = [{k: v for k, v in result.items() if k not in ("labels", "answers")} for result in results]
     return summary

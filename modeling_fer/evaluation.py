@@ -1,6 +1,7 @@
 """What a model scores: metrics that need no network, predictions over a data set, and label sets mapped to each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ import datasets
 import evaluate
 import numpy as np
 import torch
-from sklearn.metrics import accuracy_score, f1_score, recall_score
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 from torch import Tensor
 
 from modeling_fer.data.columns import FaceColumns, decode_columns
 from modeling_fer.data.recut import recut_faces
+from modeling_fer.data.source import EXPRESSION_NAMES
 from modeling_fer.faces_fer import FaceCropper, MtcnnDetector
 from modeling_fer.image_processing_fer import FerImageProcessor, normalize_pixels
 from modeling_fer.landmarks import LANDMARK_POINTS
@@ -112,6 +114,30 @@ def map_classes(probabilities: Tensor, labels: list[str], wanted: list[str]) -> 
     return kept / kept.sum(1, keepdim=True)
 
 
+def rename_columns(columns: FaceColumns, names: list[str], renamed: Mapping[str, str]) -> FaceColumns:
+    """A data set whose classes have a model's names: those given, and else the usual ones, e.g. happiness for happy.
+
+    Args:
+        columns: the data set.
+        names: of the model's classes.
+        renamed: the model's names for some classes of the data set.
+
+    Raises:
+        ValueError: the data set has no such class, the model has none, or two classes would have one name.
+    """
+    for old, new in renamed.items():
+        if old not in columns.label_names:
+            raise ValueError(f"The data set has no class {old!r}; it has {', '.join(columns.label_names)}.")
+        if new not in names:
+            raise ValueError(f"The model has no class {new!r}; it has {', '.join(names)}.")
+    usual = {name: EXPRESSION_NAMES.get(name.lower(), name) for name in columns.label_names if name not in names}
+    new_names = [renamed.get(name, usual.get(name, name)) for name in columns.label_names]
+    if len(set(new_names)) < len(new_names):
+        twice = next(name for name in new_names if new_names.count(name) > 1)
+        raise ValueError(f"Two classes of the data set would be {twice!r}; give each a name of its own.")
+    return replace(columns, label_names=new_names)
+
+
 def evaluate_columns(
     model: FerForImageClassification, processor: FerImageProcessor, columns: FaceColumns, without: Sequence[str] = ()
 ) -> dict[str, Any]:
@@ -124,29 +150,42 @@ def evaluate_columns(
 
     Returns:
         The metrics of `ExpressionMetrics` among the classes that model and data set share, with the recalls by name; `images`, their
-        number; and `accuracy_all_classes`, where an answer outside the shared classes is wrong.
+        number; `accuracy_all_classes`, where an answer outside the shared classes is wrong; and `confusion` among the shared classes,
+        rows being labels and columns answers, in the order of `recall`.
+
+    Raises:
+        ValueError: the data set has no class among `without`, or model and data set share no class.
     """
     names = list(model.config.id2label.values())
     unknown = [name for name in without if name not in columns.label_names]
     if unknown:
         raise ValueError(f"The data set has no class {unknown[0]!r}; it has {', '.join(columns.label_names)}.")
     shared = [name for name in columns.label_names if name in names and name not in without]
+    if not shared:
+        raise ValueError(
+            f"The data set's classes {', '.join(columns.label_names)} and the model's, {', '.join(names)}, have no name in common; "
+            "say which is which by --map."
+        )
     position = torch.tensor([shared.index(name) if name in shared else -1 for name in columns.label_names])
     labels = position[columns.labels]
     kept = labels >= 0
     probabilities = predict_columns(model, processor, columns)[kept]
     labels = labels[kept]
     among_all = torch.tensor([names.index(name) for name in shared])[labels]
-    metrics = ExpressionMetrics().compute(
-        predictions=map_classes(probabilities, names, shared).numpy(), references=labels.numpy()
-    )
+    among_shared = map_classes(probabilities, names, shared)
+    metrics = ExpressionMetrics().compute(predictions=among_shared.numpy(), references=labels.numpy())
+    confusion = confusion_matrix(labels, among_shared.argmax(1), labels=list(range(len(shared)))).tolist()
     recall = dict(zip(shared, metrics.pop("recall"), strict=True))
     accuracy_all = (probabilities.argmax(1) == among_all).float().mean().item()
-    return {"images": len(labels), **metrics, "accuracy_all_classes": accuracy_all, "recall": recall}
+    return {"images": len(labels), **metrics, "accuracy_all_classes": accuracy_all, "recall": recall, "confusion": confusion}
 
 
 def evaluate_checkpoint(
-    checkpoint: str | Path, dataset: datasets.Dataset, without: Sequence[str] = (), recut: bool = False
+    checkpoint: str | Path,
+    dataset: datasets.Dataset,
+    without: Sequence[str] = (),
+    recut: bool = False,
+    renamed: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """What a checkpoint scores on a data set as it was read.
 
@@ -155,6 +194,7 @@ def evaluate_checkpoint(
         dataset: with the columns that `decode_columns` takes.
         without: classes whose images are left out.
         recut: search the face in each image and cut it anew, as the pipeline does with photos.
+        renamed: see `rename_columns`.
 
     Returns:
         As `evaluate_columns`.
@@ -163,4 +203,11 @@ def evaluate_checkpoint(
     processor = FerImageProcessor.from_pretrained(checkpoint)
     if recut:
         dataset = recut_faces(dataset, MtcnnDetector(), FaceCropper.from_config(model.config))
-    return evaluate_columns(model, processor, decode_columns(dataset, processor, LANDMARK_POINTS["inner"]), without)
+    columns = decode_columns(dataset.remove_columns(unused_columns(dataset)), processor, LANDMARK_POINTS["all"])
+    columns = rename_columns(columns, list(model.config.id2label.values()), renamed or {})
+    return evaluate_columns(model, processor, columns, without)
+
+
+def unused_columns(dataset: datasets.Dataset) -> list[str]:
+    """The columns that measuring does not look at."""
+    return [name for name in dataset.column_names if name not in ("image", "label")]

@@ -31,7 +31,8 @@ def landmark_map_loss(relevance_map: Tensor, heatmaps: Tensor, heatmap_mask: Ten
     Args:
         relevance_map: (batch, 1, height, width), float.
         heatmaps: (batch, 1, height, width), float in [0, 1].
-        heatmap_mask: (batch,), true for the images that have landmarks; all of them where it is None.
+        heatmap_mask: (batch,), true for the images that have landmarks; all of them where it is None. Numbers instead of truth values
+            are weights that the images are averaged with as they are, for batches that are a part of a larger one.
 
     Returns:
         A scalar, the mean over the images that have landmarks; zero (with a gradient of zero) where none has.
@@ -39,6 +40,8 @@ def landmark_map_loss(relevance_map: Tensor, heatmaps: Tensor, heatmap_mask: Ten
     per_image = (relevance_map - heatmaps.to(relevance_map.dtype)).square().mean(dim=(1, 2, 3))
     if heatmap_mask is None:
         return per_image.mean()
+    if heatmap_mask.is_floating_point():
+        return (per_image * heatmap_mask).mean()
     mask = heatmap_mask.to(per_image.dtype)
     return (per_image * mask).sum() / mask.sum().clamp(min=1)
 

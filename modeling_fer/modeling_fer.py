@@ -311,7 +311,7 @@ class FerForImageClassification(FerPreTrainedModel):
             heatmaps (`torch.FloatTensor` of shape `(batch, 1, image_size, image_size)`, *optional*):
                 Target relevance maps in [0, 1], needed with `labels` for the regularizations `fully` and `hybrid`.
             heatmap_mask (`torch.Tensor` of shape `(batch,)`, *optional*):
-                True for the images that have landmarks; the others are left out of eq. 4.
+                True for the images that have landmarks; the others are left out of eq. 4. Or weights, see `landmark_map_loss`.
         """
         outputs = self.fer(pixel_values)
         logits = self.classifier(outputs.last_hidden_state)

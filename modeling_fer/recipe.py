@@ -12,7 +12,7 @@ import yaml
 
 from modeling_fer.augmentation import AugmentationConfig
 
-DATASETS = ("ferplus", "ferplus_joint", "fer2013", "ckplus48")
+DATASETS = ("prepared", "ferplus", "ferplus_joint", "fer2013", "ckplus48")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("decay", "cosine")
 MIXED_PRECISION = ("auto", "no", "bf16", "fp16")
@@ -39,11 +39,14 @@ class Recipe:
 
     Attributes:
         model: fields of `FerConfig`.
-        dataset: `ferplus` (8 classes, soft labels), `ferplus_joint` (the same with FER-2013's labels as further votes), `fer2013`
-            (7 classes), or `ckplus48` (7 classes; it has no splits and is for cross-validation).
+        dataset: `prepared` (what scripts/prepare_dataset.py wrote, a folder or a repository), `ferplus` (8 classes, soft labels),
+            `ferplus_joint` (the same with FER-2013's labels as further votes), `fer2013` (7 classes), or `ckplus48`
+            (7 classes; it has no splits and is for cross-validation).
         landmark_points: `inner` (eyebrows, nose, eyes, mouth) or `all` of the 68.
         initial_checkpoint: folder or repository of the weights to start from; fresh ones if null.
         epochs, batch_size, seed: as they say; the batch size is that of one process.
+        gradient_accumulation: batches whose gradients are averaged before the weights change.
+        streaming: read a prepared data set while training on it, where it fits neither memory nor disk.
         optimizer: `adam`, whose weight decay is an l2 penalty, or `adamw`, whose weight decay is decoupled.
         learning_rate, weight_decay: of that optimizer.
         schedule: `decay` multiplies the learning rate by `learning_rate_decay` each epoch; `cosine` brings it to zero at the end.
@@ -63,6 +66,8 @@ class Recipe:
     initial_checkpoint: str | None = None
     epochs: int = 100
     batch_size: int = 50
+    gradient_accumulation: int = 1
+    streaming: bool = False
     seed: int = 0
     optimizer: str = "adam"
     learning_rate: float = 1e-3
@@ -88,7 +93,7 @@ class Recipe:
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(choices)}.")
-        for name in ("epochs", "batch_size", "learning_rate"):
+        for name in ("epochs", "batch_size", "gradient_accumulation", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be greater than 0.")
 
@@ -122,7 +127,7 @@ def read_recipe(path: str | Path, overrides: dict[str, Any] | None = None) -> Re
 
     Args:
         path: a YAML file with the fields of `Recipe`.
-        overrides: values for some of them instead of the file's, e.g. `{"epochs": 1}`.
+        overrides: values for some of them instead of the file's, e.g. `{"epochs": 1, "model.dropout": 0.3}`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -131,7 +136,15 @@ def read_recipe(path: str | Path, overrides: dict[str, Any] | None = None) -> Re
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} does not exist; scripts/recipes/ holds the recipes.")
     values = yaml.safe_load(Path(path).read_text()) or {}
-    return _build(Recipe, {**values, **(overrides or {})}, str(path))
+    for key, value in (overrides or {}).items():
+        values = override_setting(values, key, value)
+    return _build(Recipe, values, str(path))
+
+
+def override_setting(values: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Settings with one of them replaced; `model.dropout` names a setting within another."""
+    outer, _, inner = key.partition(".")
+    return {**values, outer: override_setting(values.get(outer) or {}, inner, value) if inner else value}
 
 
 def read_overrides(pairs: Sequence[str]) -> dict[str, Any]:

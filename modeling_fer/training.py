@@ -1,25 +1,29 @@
-"""Training with Accelerate: one loop, from recipe to run folder.
+"""Training with Accelerate: one loop, from recipe to run folder, on one process or many.
 
 A run folder holds recipe.yaml, metrics.jsonl (a line an epoch), best/ and last/ (checkpoints that `from_pretrained` loads) and
 state/ (all that resuming needs).
 """
 
 import ctypes
+import importlib.util
 import json
 import math
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
-from datasets import Dataset
+from accelerate.utils import send_to_device, set_seed
+from datasets import Dataset, IterableDataset
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, RandomSampler, Sampler, WeightedRandomSampler
@@ -28,11 +32,14 @@ from tqdm.auto import tqdm
 from modeling_fer.augmentation import Augmentation
 from modeling_fer.configuration_fer import FerConfig
 from modeling_fer.data.columns import FaceColumns, decode_columns
+from modeling_fer.data.stream import FaceStream, StreamedBatches
 from modeling_fer.evaluation import ExpressionMetrics, predict_columns
 from modeling_fer.image_processing_fer import FerImageProcessor, normalize_pixels
 from modeling_fer.landmarks import LANDMARK_POINTS, draw_heatmaps
 from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.recipe import Recipe, check_same_recipe, write_recipe
+
+TRACKERS = ("tensorboard", "wandb", "trackio")
 
 
 @dataclass
@@ -41,7 +48,7 @@ class Progress:
 
     Attributes:
         epoch: whole epochs done.
-        step, loss_sum: batches done in the epoch at hand, and the sum of their losses.
+        step, loss_sum: batches done in the epoch at hand by each process, and the sum of their losses.
         best_epoch, best: the epoch with the highest validation accuracy so far, counted from 1, and its metrics.
     """
 
@@ -98,9 +105,52 @@ def build_processor(recipe: Recipe, config: FerConfig) -> FerImageProcessor:
 
 
 def recipe_columns(recipe: Recipe, dataset: Dataset) -> FaceColumns:
-    """A data set decoded at the size, in the channels and with the landmarks that a recipe trains on."""
-    processor = build_processor(recipe, build_config(recipe, dataset.features["label"].names))
-    return decode_columns(dataset, processor, LANDMARK_POINTS[recipe.landmark_points])
+    """A data set decoded at the size, in the channels and with the landmarks that a recipe trains on.
+
+    Raises:
+        ValueError: the recipe's regularization needs landmarks or heatmaps, and the data set has none.
+    """
+    config = build_config(recipe, dataset.features["label"].names)
+    check_targets(config, dataset.column_names)
+    return decode_columns(dataset, build_processor(recipe, config), LANDMARK_POINTS[recipe.landmark_points])
+
+
+def recipe_stream(recipe: Recipe, dataset: IterableDataset) -> FaceStream:
+    """A streamed data set, decoded as `recipe_columns` does while it is read.
+
+    Raises:
+        ValueError: as for `recipe_columns`, or the data set does not say how many images it has.
+    """
+    config = build_config(recipe, dataset.features["label"].names)
+    check_targets(config, list(dataset.features))
+    return FaceStream(dataset, build_processor(recipe, config), LANDMARK_POINTS[recipe.landmark_points])
+
+
+def check_targets(config: FerConfig, column_names: Sequence[str]) -> None:
+    """Whether a data set's columns have what the regularization pulls the relevance map towards."""
+    if config.regularization in ("fully", "hybrid") and not {"landmarks", "heatmap"} & set(column_names):
+        raise ValueError(
+            f"The regularization {config.regularization!r} needs a column landmarks or heatmap, but the data set has "
+            f"{', '.join(column_names)}; prepare it with scripts/prepare_dataset.py, or choose 'weakly' or 'none'."
+        )
+
+
+def load_for_classes(checkpoint: str | Path, config: FerConfig) -> FerForImageClassification:
+    """A checkpoint with the classes of another configuration: the output layer keeps the rows of those that both name, and its
+    other rows start anew.
+    """
+    source = FerForImageClassification.from_pretrained(checkpoint)
+    names, old_names = list(config.id2label.values()), list(source.config.id2label.values())
+    if names == old_names:
+        return FerForImageClassification.from_pretrained(checkpoint, config=config)
+    model = FerForImageClassification.from_pretrained(checkpoint, config=config, ignore_mismatched_sizes=True)
+    fresh = FerForImageClassification(config).classifier.output
+    with torch.no_grad():
+        for row, name in enumerate(names):
+            old, place = (source.classifier.output, old_names.index(name)) if name in old_names else (fresh, row)
+            model.classifier.output.weight[row] = old.weight[place]
+            model.classifier.output.bias[row] = old.bias[place]
+    return model
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
@@ -158,65 +208,126 @@ def restore_folder(folder: Path) -> bool:
     return folder.is_dir()
 
 
+@contextmanager
+def whole_or_not(folder: Path, new: Path) -> Iterator[None]:
+    """Says in one sentence why `folder` could not be written, and removes what was written of `new`.
+
+    Raises:
+        OSError: as when the disk is full.
+    """
+    try:
+        yield
+    # torch.save and safetensors have errors of their own for a failed write.
+    except (OSError, RuntimeError, SafetensorError) as error:
+        shutil.rmtree(new, ignore_errors=True)
+        raise OSError(
+            f"{folder} could not be written ({error}); what was saved before is kept. Free some space, then resume."
+        ) from error
+
+
+def check_trackers(trackers: Sequence[str]) -> list[str]:
+    """The trackers, if they are known and installed.
+
+    Raises:
+        ValueError: one is not; the sentence says which.
+    """
+    for name in trackers:
+        if name not in TRACKERS:
+            raise ValueError(f"{name!r} is no tracker; choose among {', '.join(TRACKERS)}.")
+        if importlib.util.find_spec(name) is None:
+            raise ValueError(f"The tracker {name} is not installed; install it: pip install {name}")
+    return list(trackers)
+
+
 class Trainer:
     """One run: `Trainer(recipe, train, validation, folder).fit()`.
 
     Args:
         recipe: what to train and how.
-        train, validation: data sets with the same classes.
+        train: the training set, in memory or streamed.
+        validation: a data set with the same classes.
         folder: where the run is written.
         resume: go on where the folder's state stands.
         cpu: train on the CPU even where there is an accelerator.
         save_steps: the state is written after every so many steps of an epoch, and after each epoch. A resumed run ends with the same
             weights, bit for bit on one CPU process in float32, as one that was never stopped.
+        trackers: where metrics are sent beside metrics.jsonl, names in `TRACKERS`.
+
+    Raises:
+        FileNotFoundError: there is no state to resume from.
+        ValueError: the two data sets have different classes, a tracker is not installed, or a run is resumed with another recipe.
     """
 
     def __init__(
         self,
         recipe: Recipe,
-        train: FaceColumns,
+        train: FaceColumns | FaceStream,
         validation: FaceColumns,
         folder: str | Path,
         resume: bool = False,
         cpu: bool = False,
         save_steps: int = 100,
+        trackers: Sequence[str] = (),
     ):
+        if train.label_names != validation.label_names:
+            raise ValueError(
+                f"The training set has the classes {', '.join(train.label_names)}, but the validation set "
+                f"{', '.join(validation.label_names)}; both need the same, in the same order."
+            )
         self.recipe, self.folder, self.save_steps = recipe, Path(folder), save_steps
-        self.accelerator = Accelerator(mixed_precision=choose_precision(recipe.mixed_precision), cpu=cpu)
+        self.accelerator = Accelerator(
+            mixed_precision=choose_precision(recipe.mixed_precision),
+            cpu=cpu,
+            log_with=check_trackers(trackers) or None,
+            project_dir=str(folder),
+        )
         set_seed(recipe.seed)
         self.config = build_config(recipe, train.label_names)
         self.processor = build_processor(recipe, self.config)
         self.validation = validation
 
         model = self.initial_model().to(memory_format=torch.channels_last)
+        if self.accelerator.num_processes > 1 and self.accelerator.device.type == "cuda":
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         # Reseeded at each epoch and each step, so that a resumed run draws what an unbroken one would.
         self.sampling, self.augmenting = torch.Generator(), torch.Generator()
-        loader = DataLoader(
-            train,
-            recipe.batch_size,
-            sampler=build_sampler(recipe, train, self.sampling),
-            collate_fn=lambda batch: batch,
-            drop_last=len(train) >= recipe.batch_size,
-        )
         optimizer = build_optimizer(recipe, model)
-        self.model, self.optimizer, self.loader = self.accelerator.prepare(model, optimizer, loader)
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(recipe, len(self.loader)))
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.loader = self.build_loader(train)
+        updates = math.ceil(len(self.loader) / recipe.gradient_accumulation)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(recipe, updates))
         self.average = AveragedModel(
             self.accelerator.unwrap_model(self.model),
             multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay or 0.0),
             use_buffers=True,
         )
-        self.augment = Augmentation(recipe.augmentation, self.augmenting)
+        part, parts = self.accelerator.process_index, self.accelerator.num_processes
+        self.augment = Augmentation(recipe.augmentation, self.augmenting, part, parts)
         self.progress = Progress()
         self.accelerator.register_for_checkpointing(self.progress, self.average, self.scheduler)
         if resume:
             self.load_state()
 
+    def build_loader(self, train: FaceColumns | FaceStream) -> DataLoader | StreamedBatches:
+        """Batches of the training set, of which this process gets its share."""
+        if isinstance(train, FaceStream):
+            return train.batches(
+                self.recipe.batch_size, self.recipe.seed, self.accelerator.process_index, self.accelerator.num_processes
+            )
+        loader = DataLoader(
+            train,
+            self.recipe.batch_size,
+            sampler=build_sampler(self.recipe, train, self.sampling),
+            collate_fn=lambda batch: batch,
+            drop_last=len(train) >= self.recipe.batch_size * self.accelerator.num_processes,
+        )
+        return self.accelerator.prepare(loader)
+
     def initial_model(self) -> FerForImageClassification:
         """A fresh network, or the weights that the recipe starts from."""
         if self.recipe.initial_checkpoint is None:
             return FerForImageClassification(self.config)
-        return FerForImageClassification.from_pretrained(self.recipe.initial_checkpoint, config=self.config)
+        return load_for_classes(self.recipe.initial_checkpoint, self.config)
 
     def fit(self) -> dict[str, float]:
         """Trains to the last epoch.
@@ -234,6 +345,7 @@ class Trainer:
             self.save_checkpoint("last")
             self.save_state()
             self.report(metrics)
+        self.accelerator.end_training()
         return self.progress.best
 
     def stalled(self) -> bool:
@@ -242,31 +354,40 @@ class Trainer:
         return patience is not None and self.progress.epoch - self.progress.best_epoch >= patience
 
     def seed_step(self) -> None:
-        """Seeds augmentation and dropout by run, step and process."""
-        step = self.progress.epoch * len(self.loader) + self.progress.step
-        seed = (1_000_003 * self.recipe.seed + step) * self.accelerator.num_processes + self.accelerator.process_index
+        """Seeds augmentation by run and step, and dropout by process too."""
+        seed = 1_000_003 * self.recipe.seed + self.progress.epoch * len(self.loader) + self.progress.step
         self.augmenting.manual_seed(seed)
-        torch.manual_seed(seed)
+        torch.manual_seed(seed * self.accelerator.num_processes + self.accelerator.process_index)
+
+    def epoch_batches(self) -> Iterator[dict[str, Tensor]]:
+        """The batches of an epoch, or the rest of one that was stopped, on the device of the model."""
+        self.sampling.manual_seed(self.recipe.seed + 1000 * self.progress.epoch)
+        if isinstance(self.loader, StreamedBatches):
+            for batch in self.loader.epoch(self.progress.epoch, self.progress.step):
+                yield send_to_device(batch, self.accelerator.device)
+        else:
+            yield from self.accelerator.skip_first_batches(self.loader, self.progress.step)
 
     def train_epoch(self) -> dict[str, Any]:
         """One pass over the training set, or the rest of one that was stopped."""
         self.model.train()
-        self.sampling.manual_seed(self.recipe.seed + 1000 * self.progress.epoch)
-        progress, steps, start, images = self.progress, len(self.loader), time.perf_counter(), 0
+        progress, steps, start, images, waited = self.progress, len(self.loader), time.perf_counter(), 0, 0.0
         bar = tqdm(
-            self.accelerator.skip_first_batches(self.loader, progress.step),
             desc=f"epoch {progress.epoch + 1}/{self.recipe.epochs}",
             initial=progress.step,
             total=steps,
             disable=not self.accelerator.is_main_process,
         )
         losses: list[Tensor] = []
-        for batch in bar:
+        asked = start
+        for batch in self.epoch_batches():
+            waited += time.perf_counter() - asked
             self.seed_step()
             losses.append(self.train_step(batch))
             progress.step += 1
+            bar.update()
             images += len(batch["images"]) * self.accelerator.num_processes
-            saving = progress.step % self.save_steps == 0 and progress.step < steps
+            saving = progress.step % self.save_steps == 0 and progress.step < steps and self.completes_update(progress.step)
             if saving or len(losses) == 20 or progress.step == steps:
                 recent = torch.stack(losses)
                 bar.set_postfix(loss=f"{recent.mean().item():.3f}")
@@ -274,40 +395,61 @@ class Trainer:
                 losses.clear()
             if saving:
                 self.save_state()
+            asked = time.perf_counter()
+        bar.close()
         seconds = time.perf_counter() - start
-        return {"loss": progress.loss_sum / steps, "images_per_second": images / seconds, "seconds": seconds}
+        loss = self.accelerator.reduce(torch.tensor(progress.loss_sum / steps, device=self.accelerator.device), "mean").item()
+        return {"loss": loss, "images_per_second": images / seconds, "seconds": seconds, "data_share": waited / seconds}
+
+    def completes_update(self, step: int) -> bool:
+        """Whether the weights change after so many steps of an epoch: when enough gradients are accumulated, and at its end."""
+        return step % self.recipe.gradient_accumulation == 0 or step == len(self.loader)
 
     def train_step(self, batch: dict[str, Tensor]) -> Tensor:
         """One batch: augment it, draw its heatmaps, step down its gradient."""
-        outputs = self.model(**self.prepare_batch(batch))
-        if not torch.isfinite(outputs.loss):
-            raise FloatingPointError(
-                f"The loss is {outputs.loss.item()} in epoch {self.progress.epoch + 1}, step {self.progress.step + 1}; the "
-                "checkpoints written before are kept. A lower learning rate or gradient clipping may help."
-            )
-        self.accelerator.backward(outputs.loss)
-        if self.recipe.gradient_clipping is not None:
-            self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clipping)
-        self.optimizer.step()
-        self.scheduler.step()
-        self.optimizer.zero_grad()
-        self.average.update_parameters(self.accelerator.unwrap_model(self.model))
+        completes = self.completes_update(self.progress.step + 1)
+        with nullcontext() if completes else self.accelerator.no_sync(self.model):
+            outputs = self.model(**self.prepare_batch(batch))
+            if not torch.isfinite(outputs.loss):
+                raise FloatingPointError(
+                    f"The loss is {outputs.loss.item()} in epoch {self.progress.epoch + 1}, step {self.progress.step + 1}; the "
+                    "checkpoints written before are kept. A lower learning rate or gradient clipping may help."
+                )
+            self.accelerator.backward(outputs.loss / self.recipe.gradient_accumulation)
+        if completes:
+            if self.recipe.gradient_clipping is not None:
+                self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clipping)
+            self.optimizer.step()
+            self.scheduler.step()
+            self.optimizer.zero_grad()
+            self.average.update_parameters(self.accelerator.unwrap_model(self.model))
         return outputs.loss.detach()
 
     def prepare_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Pixels, soft labels and target maps of one augmented batch, on its device."""
-        images, landmarks, _ = self.augment(batch["images"].float() / 255, batch["landmarks"])
+        heatmaps = batch["heatmaps"].float() / 255 if "heatmaps" in batch else None
+        images, landmarks, heatmaps = self.augment(batch["images"].float() / 255, batch["landmarks"], heatmaps)
         pixel_values = normalize_pixels(images, self.processor.image_mean, self.processor.image_std)
         inputs = {
             "pixel_values": pixel_values.to(memory_format=torch.channels_last),
             "labels": batch["targets"],
         }
         if self.config.regularization in ("fully", "hybrid"):
-            # The landmark moved with its pixels: the map is drawn only now.
-            size = self.config.image_size
-            inputs["heatmaps"] = draw_heatmaps(cast(Tensor, landmarks), size, size, self.config.heatmap_sigma)
-            inputs["heatmap_mask"] = batch["has_landmarks"]
+            if heatmaps is None:
+                # The landmark moved with its pixels: the map is drawn only now.
+                size = self.config.image_size
+                heatmaps = draw_heatmaps(cast(Tensor, landmarks), size, size, self.config.heatmap_sigma)
+            inputs["heatmaps"] = heatmaps
+            inputs["heatmap_mask"] = self.share_mask(batch["has_landmarks"])
         return inputs
+
+    def share_mask(self, mask: Tensor) -> Tensor:
+        """On several processes, weights by which each averages over the images with landmarks of all their batches together."""
+        if self.accelerator.num_processes == 1:
+            return mask
+        weights = mask.float()
+        share = cast(Tensor, self.accelerator.reduce(weights.mean(), "mean"))
+        return weights / share.clamp(min=1e-6)
 
     def evaluated_model(self) -> FerForImageClassification:
         """The model that is validated and saved: the moving average where the recipe asks for one."""
@@ -315,29 +457,35 @@ class Trainer:
         return averaged if self.recipe.ema_decay else self.accelerator.unwrap_model(self.model)
 
     def validate(self) -> dict[str, float]:
-        """Metrics on the validation set, without augmentation."""
-        probabilities = predict_columns(self.evaluated_model(), self.processor, self.validation)
-        return ExpressionMetrics().compute(predictions=probabilities.numpy(), references=self.validation.labels.numpy())
+        """Metrics on the validation set, without augmentation; each process sees a share of it."""
+        count = len(self.validation)
+        with self.accelerator.split_between_processes(list(range(count)), apply_padding=True) as own:
+            probabilities = predict_columns(self.evaluated_model(), self.processor, self.validation.select(np.array(own)))
+        gathered = self.accelerator.gather(probabilities.to(self.accelerator.device))[:count].cpu()
+        return ExpressionMetrics().compute(predictions=gathered.numpy(), references=self.validation.labels.numpy())
 
     def start_folder(self) -> None:
-        """Makes the run folder and writes the recipe into it."""
+        """Makes the run folder, writes the recipe into it and opens the trackers."""
         if self.accelerator.is_main_process:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_recipe(self.recipe, self.folder / "recipe.yaml")
         self.accelerator.wait_for_everyone()
+        self.accelerator.init_trackers("modeling-fer", config=flatten_settings(self.recipe.to_dict()))
 
     def save_checkpoint(self, name: str) -> None:
         """Writes model and processor to best/ or last/."""
         if self.accelerator.is_main_process:
             new = self.folder / f"{name}.new"
-            self.evaluated_model().save_pretrained(new)
-            self.processor.save_pretrained(new)
+            with whole_or_not(self.folder / name, new):
+                self.evaluated_model().save_pretrained(new)
+                self.processor.save_pretrained(new)
             replace_folder(self.folder / name, new)
 
     def save_state(self) -> None:
         """Writes all that resuming needs to state/."""
         new = self.folder / "state.new"
-        self.accelerator.save_state(str(new))
+        with whole_or_not(self.folder / "state", new):
+            self.accelerator.save_state(str(new))
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             replace_folder(self.folder / "state", new)
@@ -349,12 +497,26 @@ class Trainer:
         check_same_recipe(self.recipe, self.folder)
         self.accelerator.load_state(str(self.folder / "state"))
 
-    def report(self, metrics: dict[str, float]) -> None:
+    def report(self, metrics: dict[str, Any]) -> None:
+        """Writes a line of metrics.jsonl, and the same to the trackers."""
+        line = {"epoch": self.progress.epoch, "learning_rate": self.scheduler.get_last_lr()[0], **metrics}
+        named = {f"recall/{name}": value for name, value in zip(self.validation.label_names, metrics["recall"], strict=True)}
+        self.accelerator.log({**{k: v for k, v in line.items() if k not in ("recall", "epoch")}, **named}, self.progress.epoch)
         if self.accelerator.is_main_process:
-            line = {"epoch": self.progress.epoch, "learning_rate": self.scheduler.get_last_lr()[0], **metrics}
             with open(self.folder / "metrics.jsonl", "a") as file:
                 file.write(json.dumps(line) + "\n")
             self.accelerator.print(
                 f"epoch {line['epoch']}: loss {metrics['loss']:.4f}, validation accuracy {metrics['accuracy']:.4f}, "
                 f"UAR {metrics['uar']:.4f}, {metrics['images_per_second']:.0f} images/s"
             )
+
+
+def flatten_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, str | float]:
+    """Nested settings as the flat ones that trackers take: `model.image_size`, other values than numbers as text."""
+    flat: dict[str, str | float] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat |= flatten_settings(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value if isinstance(value, (bool, int, float)) else str(value)
+    return flat

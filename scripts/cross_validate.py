@@ -3,14 +3,18 @@
     python scripts/cross_validate.py scripts/recipes/ckplus48_hybrid.yaml --data ckplus48/ --output runs/ckplus48_hybrid
 
 Stop it at any time; the same command goes on where its state was last written. Prints mean and deviation over folds; results.json in
---output has each fold and the confusion matrix of all.
+--output has each fold and the confusion matrix of all, which confusion.png shows.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
-from modeling_fer.cross_validation import AVERAGED, cross_validate
+import numpy as np
+
+from modeling_fer.cross_validation import AVERAGED, cross_validate, start_cross_validation
 from modeling_fer.data import load_labelled
+from modeling_fer.figures import draw_confusion
 from modeling_fer.recipe import read_overrides, read_recipe
 from modeling_fer.training import keep_freed_memory, recipe_columns
 
@@ -32,9 +36,14 @@ def main() -> None:
         if "subject" not in dataset.column_names:
             raise ValueError(f"{recipe.dataset} does not say who is on its images; cross-validation needs a column subject.")
         columns = recipe_columns(recipe, dataset)
-        summary = cross_validate(recipe, columns, dataset["subject"], arguments.output, arguments.folds, arguments.cpu)
+        folds = start_cross_validation(recipe, columns, dataset["subject"], arguments.output, arguments.folds)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
+    try:
+        summary = cross_validate(recipe, columns, folds, arguments.output, arguments.cpu)
+    except (FloatingPointError, OSError) as error:
+        sys.exit(f"{parser.prog}: stopped: {error}")
+    draw_confusion(np.array(summary["confusion"]), columns.label_names).save(arguments.output / "confusion.png")
     for name in AVERAGED:
         print(f"{name}: {summary[name]:.4f} +- {summary[f'{name}_deviation']:.4f} over {arguments.folds} folds")
     print(f"accuracy over all images: {summary['pooled_accuracy']:.4f}")

@@ -4,15 +4,20 @@ import numpy as np
 import pytest
 from test_training import RECIPE, columns
 
-from modeling_fer.cross_validation import cross_validate
+from modeling_fer.cross_validation import cross_validate, start_cross_validation
 from modeling_fer.recipe import Recipe, read_overrides
 
 SUBJECTS = [f"S{number // 3:02d}" for number in range(72)]
 
 
+def validated(recipe, folder):
+    data = columns(72)
+    return cross_validate(recipe, data, start_cross_validation(recipe, data, SUBJECTS, folder, folds=3), folder, cpu=True)
+
+
 def test_every_image_is_tested_once_and_finished_folds_are_kept(tmp_path):
     recipe = Recipe(**{**vars(RECIPE), "epochs": 4})
-    summary = cross_validate(recipe, columns(72), SUBJECTS, tmp_path, folds=3, cpu=True)
+    summary = validated(recipe, tmp_path)
     assert np.sum(summary["confusion"]) == 72
     assert np.sum(summary["confusion"], axis=1).tolist() == [24, 24, 24]
     assert summary["pooled_accuracy"] == pytest.approx(np.trace(summary["confusion"]) / 72)
@@ -24,10 +29,10 @@ def test_every_image_is_tested_once_and_finished_folds_are_kept(tmp_path):
 
     (tmp_path / "fold-2" / "result.json").unlink()
     written = (tmp_path / "fold-1" / "metrics.jsonl").read_text()
-    assert cross_validate(recipe, columns(72), SUBJECTS, tmp_path, folds=3, cpu=True) == summary
+    assert validated(recipe, tmp_path) == summary
     assert (tmp_path / "fold-1" / "metrics.jsonl").read_text() == written
     with pytest.raises(ValueError, match="started with epochs = 4, but the recipe now says 3"):
-        cross_validate(RECIPE, columns(72), SUBJECTS, tmp_path, folds=3, cpu=True)
+        validated(RECIPE, tmp_path)
 
 
 def test_settings_without_a_value_are_named():

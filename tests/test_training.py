@@ -213,7 +213,7 @@ def test_accelerate_launch_trains_and_resumes(tmp_path):
     write_fer2013(tmp_path / "data", 40)
     write_recipe(Recipe(model=MODEL, epochs=1, batch_size=8), tmp_path / "recipe.yaml")
     command = [
-        sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", str(ROOT / "scripts" / "train.py"),
+        sys.executable, "-m", "accelerate.commands.launch", "--num_processes", "2", "--cpu", str(ROOT / "scripts" / "train.py"),
         str(tmp_path / "recipe.yaml"), "--data", str(tmp_path / "data"), "--output", str(tmp_path / "run"), "--cpu",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

@@ -6,20 +6,21 @@ from datasets import Dataset, DatasetDict
 
 from modeling_fer.data.ckplus48 import load_ckplus48
 from modeling_fer.data.ferplus import load_fer2013, load_ferplus, load_ferplus_joint
+from modeling_fer.data.prepared import load_prepared
 
 
 def load_splits(name: str, folder: str | Path) -> DatasetDict:
     """Train, validation and test split of a data set.
 
     Args:
-        name: `ferplus`, `ferplus_joint` or `fer2013`.
-        folder: where its files lie.
+        name: `prepared`, `ferplus`, `ferplus_joint` or `fer2013`.
+        folder: where its files lie; for `prepared` also a repository on the Hub.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: the data set has no splits.
     """
-    readers = {"ferplus": load_ferplus, "ferplus_joint": load_ferplus_joint, "fer2013": load_fer2013}
+    readers = {"prepared": load_prepared, "ferplus": load_ferplus, "ferplus_joint": load_ferplus_joint, "fer2013": load_fer2013}
     if name not in readers:
         raise ValueError(f"{name} has no splits of its own; measure on it with scripts/cross_validate.py.")
     return readers[name](folder)
@@ -29,7 +30,7 @@ def load_labelled(name: str, folder: str | Path, split: str) -> Dataset:
     """One split of a data set, for measuring; its classes have the names of FER+.
 
     Args:
-        name: `ferplus`, `ferplus_joint`, `fer2013` or `ckplus48`, which has no splits.
+        name: `prepared`, `ferplus`, `ferplus_joint`, `fer2013` or `ckplus48`, which has no splits.
         folder: where its files lie.
         split: `train`, `validation` or `test`.
 

@@ -1,6 +1,8 @@
 """A data set as the training loop wants it: decoded once, in memory, one tensor a column."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +20,9 @@ class FaceColumns(torch.utils.data.Dataset):
         images: (n, channels, size, size), uint8.
         targets: (n, classes), float32, distributions over the expressions.
         labels: (n,), int64, the expression that each image counts as when accuracy is measured.
-        landmarks: (n, points, 2), float32, (x, y) in pixels of `images`.
-        has_landmarks: (n,), bool, false where the landmarks are missing or guessed.
+        landmarks: (n, points, 2), float32, (x, y) in pixels of `images`; no points at all where the data set has none.
+        has_landmarks: (n,), bool, false where the landmarks (or the heatmap, if there are only heatmaps) are missing or guessed.
+        heatmaps: (n, 1, size, size), uint8, target relevance maps of a data set that has no landmarks; else None.
         label_names: names of the classes.
     """
 
@@ -29,6 +32,7 @@ class FaceColumns(torch.utils.data.Dataset):
     landmarks: Tensor
     has_landmarks: Tensor
     label_names: list[str]
+    heatmaps: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -38,50 +42,104 @@ class FaceColumns(torch.utils.data.Dataset):
 
     def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
         """A batch at once: PyTorch's loaders call it where it exists."""
-        columns = ("images", "targets", "labels", "landmarks", "has_landmarks")
-        return {name: getattr(self, name)[indices] for name in columns}
+        columns = ("images", "targets", "labels", "landmarks", "has_landmarks", "heatmaps")
+        return {name: getattr(self, name)[indices] for name in columns if getattr(self, name) is not None}
 
     def select(self, indices: np.ndarray) -> "FaceColumns":
         """Some of the images, in the order of `indices`, (n,), integers."""
         return FaceColumns(**self.__getitems__(indices.tolist()), label_names=self.label_names)
 
 
-def read_labels(dataset: Dataset) -> Tensor:
-    """(n,), int64: the class of each image."""
-    return torch.tensor(np.asarray(dataset["label"]), dtype=torch.int64)
-
-
 def read_targets(dataset: Dataset) -> Tensor:
     """(n, classes), float32: the column distribution where the labels are soft, else all on the label."""
-    if "distribution" in dataset.column_names:
-        return torch.tensor(np.asarray(dataset["distribution"]), dtype=torch.float32)
-    return torch.nn.functional.one_hot(read_labels(dataset), len(dataset.features["label"].names)).float()
+    distributions = dataset["distribution"] if "distribution" in dataset.column_names else None
+    return soft_targets(distributions, torch.tensor(np.asarray(dataset["label"])), len(dataset.features["label"].names))
 
 
 def decode_columns(dataset: Dataset, processor: FerImageProcessor, landmark_points: slice) -> FaceColumns:
     """Decodes and resizes every image once.
 
     Args:
-        dataset: with the columns image, label, landmarks, face_detected, and distribution where the labels are soft.
+        dataset: with the columns image and label, and where there are such landmarks, heatmap, face_detected, and distribution where
+            the labels are soft.
         processor: gives size and number of channels.
         landmark_points: which of the landmarks to keep.
 
     Returns:
         The columns; landmarks are scaled with their images.
+
+    Raises:
+        ValueError: the data set has no landmarks among `landmark_points`.
     """
+    rows = {name: dataset[name] for name in dataset.column_names}
+    return decode_rows(rows, dataset.features["label"].names, processor, landmark_points)
+
+
+def decode_rows(
+    rows: Mapping[str, Sequence[Any]], label_names: list[str], processor: FerImageProcessor, landmark_points: slice
+) -> FaceColumns:
+    """`decode_columns` for some rows, given column by column."""
     size = processor.size["height"]
     images, scales = [], []
-    for image in dataset["image"]:
+    for image in rows["image"]:
         images.append(processor.resize_pixels(image))
         scales.append((size / image.width, size / image.height))
-    landmarks = torch.tensor(np.asarray(dataset["landmarks"]), dtype=torch.float32)[:, landmark_points]
+    labels = torch.tensor(np.asarray(rows["label"]), dtype=torch.int64)
+    landmarks, known = read_landmarks(rows.get("landmarks") or [None] * len(labels), landmark_points)
+    detected = np.asarray(rows.get("face_detected") or [True] * len(labels))
     # Pixel centres are whole numbers, so that a scaled image moves them by half a pixel too.
-    scale = torch.tensor(scales).unsqueeze(1)
+    landmarks = (landmarks + 0.5) * torch.tensor(scales).unsqueeze(1) - 0.5
+    heatmaps = None
+    if not known.any() and any(heatmap is not None for heatmap in rows.get("heatmap") or []):
+        heatmaps, known = read_heatmaps(rows["heatmap"], size)
     return FaceColumns(
         images=torch.from_numpy(np.stack(images)),
-        targets=read_targets(dataset),
-        labels=read_labels(dataset),
-        landmarks=(landmarks + 0.5) * scale - 0.5,
-        has_landmarks=torch.tensor(np.asarray(dataset["face_detected"]), dtype=torch.bool),
-        label_names=list(dataset.features["label"].names),
+        targets=soft_targets(rows.get("distribution"), labels, len(label_names)),
+        labels=labels,
+        landmarks=landmarks,
+        has_landmarks=torch.from_numpy(known & detected),
+        label_names=list(label_names),
+        heatmaps=heatmaps,
     )
+
+
+def soft_targets(distributions: Sequence[list[float] | None] | None, labels: Tensor, classes: int) -> Tensor:
+    """(n, classes), float32: the distributions where the labels are soft, else all on the label."""
+    targets = torch.nn.functional.one_hot(labels, classes).float()
+    for row, distribution in enumerate(distributions or []):
+        if distribution is not None:
+            targets[row] = torch.tensor(distribution, dtype=torch.float32)
+    return targets
+
+
+def read_landmarks(column: Sequence[Any], points: slice) -> tuple[Tensor, np.ndarray]:
+    """Some points of each image's landmarks.
+
+    Returns:
+        (n, points, 2), float32, zero where an image has none, and (n,), bool, whether it has.
+    """
+    known = np.array([landmarks is not None for landmarks in column])
+    if not known.any():
+        return torch.zeros(len(column), 0, 2), known
+    counts = {len(landmarks) for landmarks in column if landmarks is not None}
+    if len(counts) > 1 or not range(max(counts))[points]:
+        raise ValueError(
+            f"The data set's images have {' or '.join(map(str, sorted(counts)))} landmarks, but all need as many, and the "
+            "inner ones are taken from 68; set landmark_points: all in the recipe, or prepare the data set anew."
+        )
+    landmarks = np.zeros((len(column), max(counts), 2), dtype=np.float32)
+    landmarks[known] = np.asarray([landmark for landmark in column if landmark is not None], dtype=np.float32)
+    return torch.from_numpy(landmarks[:, points]), known
+
+
+def read_heatmaps(column: Sequence[Any], size: int) -> tuple[Tensor, np.ndarray]:
+    """8-bit heatmaps, resized.
+
+    Returns:
+        (n, 1, size, size), uint8, zero where an image has none, and (n,), bool, whether it has.
+    """
+    maps = [
+        np.zeros((size, size), np.uint8) if heatmap is None else np.asarray(heatmap.convert("L").resize((size, size)))
+        for heatmap in column
+    ]
+    return torch.from_numpy(np.stack(maps)).unsqueeze(1), np.array([heatmap is not None for heatmap in column])

@@ -55,3 +55,22 @@ def subject_folds(
         train, validation = next(inner.split(rest, labels_array[rest], subjects_array[rest]))
         result.append(Fold(rest[train], rest[validation], test))
     return result
+
+
+def hold_out(
+    labels: Sequence[int], subjects: Sequence[str | int] | None = None, parts: int = 5, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Splits a data set in two, its classes in about the same proportions and nobody on both sides.
+
+    Args:
+        labels: class of each image.
+        subjects: who is on it; each image stands for itself where that is not known.
+        parts: the second side is one of so many parts.
+        seed: the same seed gives the same split.
+
+    Returns:
+        (n,) and (m,), int64: positions of the two sides, sorted.
+    """
+    people = np.arange(len(labels)) if subjects is None else np.asarray(subjects).astype(str)
+    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    return next(splitter.split(np.zeros(len(labels)), np.asarray(labels), people))
