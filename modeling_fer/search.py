@@ -57,7 +57,7 @@ def open_storage(address: str) -> BaseStorage:
     machines see.
     """
     if "://" in address:
-        return RDBStorage(address, heartbeat_interval=60)
+        return RDBStorage(address)
     Path(address).parent.mkdir(parents=True, exist_ok=True)
     return JournalStorage(JournalFileBackend(address))
 

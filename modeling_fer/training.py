@@ -23,6 +23,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import send_to_device, set_seed
 from datasets import Dataset, IterableDataset
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -86,11 +87,18 @@ def choose_precision(setting: str) -> str:
 
 
 def build_config(recipe: Recipe, label_names: list[str]) -> FerConfig:
-    """The model's configuration with the data set's classes."""
+    """The model's configuration with the data set's classes.
+
+    Raises:
+        ValueError: the recipe's model has an impossible value, or classes other than the data set's.
+    """
     named = recipe.model.get("id2label")
     if named is not None and list(named.values()) != label_names:
         raise ValueError(f"The recipe's id2label names {list(named.values())}, but the data set has {label_names}.")
-    return FerConfig(**{**recipe.model, "id2label": dict(enumerate(label_names))})
+    try:
+        return FerConfig(**{**recipe.model, "id2label": dict(enumerate(label_names))})
+    except StrictDataclassError as error:
+        raise ValueError(f"The recipe's model is impossible: {error.__cause__ or error}") from error
 
 
 def build_processor(recipe: Recipe, config: FerConfig) -> FerImageProcessor:

@@ -2,6 +2,7 @@
 
     python scripts/benchmark.py                       what users wait for
     python scripts/benchmark.py --training            images a second of the training recipe, on random images
+    python scripts/benchmark.py --preparation         images a second of scripts/prepare_dataset.py, on copies of a 512x512 photo
 
 Prints medians; let nothing else run meanwhile.
 """
@@ -72,16 +73,46 @@ def measure_training() -> None:
         trainer = Trainer(recipe, columns, columns, folder, cpu=True)
         metrics = trainer.train_epoch()
     print(f"training: {metrics['images_per_second']:.0f} images/s ({trainer.accelerator.mixed_precision} precision)")
+    print(f"waiting for data: {metrics['data_share']:.2%} of the time")
+
+
+def measure_preparation(processes: int, count: int = 256) -> None:
+    """Faces found by MTCNN, cut, and their heatmaps drawn at its five points, without the start of the processes."""
+    import tempfile
+
+    from modeling_fer.data.prepare import PrepareSettings, prepare
+    from modeling_fer.data.source import Sample, Source
+
+    samples = [Sample(f"{number}.jpg", "happiness", file=PHOTO) for number in range(count + 64 * processes)]
+    settings = PrepareSettings(landmarks="mtcnn")
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Source(["happiness"], samples[: 64 * processes]), settings, Path(folder) / "start", processes)
+        start = time.perf_counter()
+        prepare(Source(["happiness"], samples[: 64 * processes]), settings, Path(folder) / "few", processes)
+        few = time.perf_counter() - start
+        start = time.perf_counter()
+        prepare(Source(["happiness"], samples), settings, Path(folder) / "many", processes)
+        many = time.perf_counter() - start
+    print(
+        f"preparing 512x512 photos, {processes} processes: {count / (many - few):.1f} images/s, after a start of about "
+        f"{few - 64 * processes * (many - few) / count:.0f} s"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--training", action="store_true", help="measure training instead of use")
     parser.add_argument("--threads", type=int, default=2, help="processor cores to use")
+    parser.add_argument("--preparation", action="store_true", help="measure the preparation of data sets instead of use")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     print(f"torch {torch.__version__}, {arguments.threads} threads")
-    measure_training() if arguments.training else measure_use()
+    if arguments.training:
+        measure_training()
+    elif arguments.preparation:
+        measure_preparation(arguments.threads)
+    else:
+        measure_use()
 
 
 if __name__ == "__main__":

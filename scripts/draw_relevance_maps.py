@@ -1,0 +1,76 @@
+"""Draws the relevance maps of several checkpoints for one photo, as figures 9 to 11 of the paper do: crop, target, prediction, and the
+prediction over the crop.
+
+    python scripts/draw_relevance_maps.py --photo space/examples/astronaut.jpg --output maps.png \\
+        --models "λ = 10"=runs/fully_10/best "λ = 5"=runs/fully_5/best
+
+The target is drawn at the landmarks that --landmarks names: those of face-alignment (fan), or the detector's own five (mtcnn).
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from modeling_fer import checkpoint_folder
+from modeling_fer.configuration_fer import FerConfig
+from modeling_fer.data.prepare import FacePreparer, PrepareSettings
+from modeling_fer.data.source import Sample
+from modeling_fer.figures import draw_grid, gray_map, overlay_map, predict_map
+
+
+def prepare_photo(photo: Path, config: FerConfig, landmarks: str) -> dict:
+    """Crop and heatmap of the largest face of a photo, cut as a checkpoint's training crops were."""
+    settings = PrepareSettings(
+        image_size=config.image_size,
+        margin=config.face_margin,
+        offset=config.face_offset,
+        align=config.face_alignment,
+        landmarks=landmarks,
+        sigma=config.heatmap_sigma,
+        drop_not_found=True,
+        min_face=0.03,
+    )
+    rows, problems = FacePreparer(settings)([Sample(photo.name, "face", file=photo)])
+    if problems:
+        raise ValueError(f"{photo}: {problems[0].sentence}")
+    return rows[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photo", required=True, type=Path, help="photo of a face")
+    parser.add_argument("--models", nargs="+", default=[f"fer-plus-48={checkpoint_folder()}"], metavar="NAME=CHECKPOINT")
+    parser.add_argument(
+        "--landmarks", choices=("fan", "mtcnn", "none"), default="fan", help="where the target's landmarks come from"
+    )
+    parser.add_argument("--output", required=True, type=Path, help="picture to write")
+    arguments = parser.parse_args()
+
+    rows: list[tuple[str, list[Image.Image]]] = []
+    try:
+        for model in arguments.models:
+            name, equals, checkpoint = model.rpartition("=")
+            if not equals:
+                raise ValueError(f"{model!r} has no name; give NAME=CHECKPOINT.")
+            row = prepare_photo(arguments.photo, FerConfig.from_pretrained(checkpoint), arguments.landmarks)
+            predicted = predict_map(checkpoint, row["image"])
+            if predicted is None:
+                raise ValueError(f"{checkpoint} is a baseline CNN, which has no relevance map.")
+            print(f"{name}: map from {np.min(predicted):.3f} to {np.max(predicted):.3f}, mean {np.mean(predicted):.3f}")
+            pictures = [row["image"], gray_map(predicted), overlay_map(row["image"], predicted)]
+            if row["heatmap"] is not None:
+                pictures.insert(1, row["heatmap"])
+            rows.append((name, pictures))
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    titles = ["crop", "target", "prediction", "overlay"]
+    if len(rows[0][1]) == 3:
+        titles.remove("target")
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    draw_grid(rows, titles).save(arguments.output)
+
+
+if __name__ == "__main__":
+    main()

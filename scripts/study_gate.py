@@ -1,0 +1,138 @@
+"""Studies how the relevance map's first values, activation and normalization decide whether a gated network learns.
+
+    python scripts/study_gate.py scripts/recipes/ckplus48_hybrid.yaml --data ckplus48/ --output runs/gate --set epochs=15
+
+Trains each variant on the first --folds inner splits of scripts/cross_validate.py, and records at every step the mean of the relevance
+map x̂ and the norm of the gradient that comes back through the expression block (eq. 1). gate.json has the numbers, gate.png the
+curves. No test image is looked at.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from modeling_fer.data import load_labelled
+from modeling_fer.data.splits import subject_folds
+from modeling_fer.recipe import Recipe, read_overrides, read_recipe
+from modeling_fer.training import Trainer, keep_freed_memory, recipe_columns
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to start the gate.
+
+    Attributes:
+        settings: of the recipe, instead of its own.
+        plain: the last convolution of the facial-parts module starts as PyTorch starts any other, so that x̂ starts near zero, and
+            not with the bias that opens the gate.
+    """
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    plain: bool = False
+
+
+NO_NORMALIZATION = {"model.normalization": "none", "learning_rate": 0.001}
+VARIANTS = {
+    "linear, x̂ from 0, no normalization": Variant(NO_NORMALIZATION, plain=True),
+    "linear, x̂ from 1, no normalization": Variant(NO_NORMALIZATION),
+    "sigmoid, no normalization": Variant({**NO_NORMALIZATION, "model.relevance_activation": "sigmoid"}),
+    "linear, x̂ from 0, batch normalization": Variant(plain=True),
+    "linear, x̂ from 1, batch normalization": Variant(),
+    "sigmoid, batch normalization": Variant({"model.relevance_activation": "sigmoid"}),
+    "baseline, batch normalization": Variant({"model.regularization": "none"}),
+}
+
+
+class GateTrainer(Trainer):
+    """A trainer that records, at every step, the mean of x̂ and the norm of the gradient behind the gate."""
+
+    map_means: list[float]
+    gradient_norms: list[float]
+
+    def watch(self, plain: bool) -> None:
+        """Begins to record; `plain` as in `Variant`."""
+        self.map_means, self.gradient_norms = [], []
+        network = self.accelerator.unwrap_model(self.model).fer
+        network.representation.expression_block.conv.register_full_backward_hook(self.record_gradient)
+        if network.facial_parts is not None:
+            network.facial_parts.register_forward_hook(self.record_map)
+            if plain:
+                nn.Conv2d.reset_parameters(network.facial_parts.relevance)
+                self.average.module.load_state_dict(self.accelerator.unwrap_model(self.model).state_dict())
+
+    def record_map(self, module: nn.Module, inputs: tuple, relevance_map: Tensor) -> None:
+        if module.training:
+            self.map_means.append(relevance_map.detach().float().mean().item())
+
+    def record_gradient(self, module: nn.Module, inputs: tuple, outputs: tuple[Tensor]) -> None:
+        self.gradient_norms.append(outputs[0].float().norm().item())
+
+
+def draw_curves(results: dict[str, dict[str, Any]]) -> Figure:
+    """The recorded curves of the first split, a line for each variant."""
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    means, norms = figure.subplots(1, 2)
+    for name, result in results.items():
+        style = "--" if "from 0" in name else "-"
+        if result["map_means"]:
+            means.plot(result["map_means"], style, label=name)
+        norms.plot(result["gradient_norms"], style, label=name)
+    means.set(title="mean of the relevance map", xlabel="step")
+    norms.set(title="norm of the gradient through the e-block", xlabel="step", yscale="log")
+    norms.legend(fontsize=7)
+    return figure
+
+
+def study(recipe: Recipe, variant: Variant, data: str, folds: int, folder: Path) -> dict[str, Any]:
+    """Trains one variant on the first folds' inner splits; gives accuracies, and the records of the first."""
+    dataset = load_labelled(recipe.dataset, data, "train")
+    columns = recipe_columns(recipe, dataset)
+    accuracies, first = [], None
+    for number, fold in enumerate(subject_folds(columns.labels.tolist(), dataset["subject"], seed=recipe.seed)[:folds]):
+        train, validation = columns.select(fold.train), columns.select(fold.validation)
+        trainer = GateTrainer(recipe, train, validation, folder / f"split-{number}", cpu=True, save_steps=10**9)
+        trainer.watch(variant.plain)
+        accuracies.append(trainer.fit()["accuracy"])
+        first = first or trainer
+    assert first is not None
+    return {"accuracies": accuracies, "map_means": first.map_means, "gradient_norms": first.gradient_norms}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", help="a YAML file, see scripts/recipes/")
+    parser.add_argument("--data", required=True, help="folder of the data set")
+    parser.add_argument("--output", required=True, type=Path, help="folder that runs and results are written to")
+    parser.add_argument("--folds", type=int, default=2, help="folds on whose inner splits each variant is trained")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings instead of the recipe's")
+    arguments = parser.parse_args()
+
+    keep_freed_memory()
+    overrides = read_overrides(arguments.set)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    file = arguments.output / "gate.json"
+    results = json.loads(file.read_text()) if file.is_file() else {}
+    for name, variant in VARIANTS.items():
+        if name not in results:
+            try:
+                recipe = read_recipe(arguments.recipe, {**overrides, **variant.settings})
+                folder = arguments.output / name.replace(" ", "_").replace(",", "")
+                results[name] = study(recipe, variant, arguments.data, arguments.folds, folder)
+            except (FileNotFoundError, ValueError) as error:
+                parser.error(str(error))
+            file.write_text(json.dumps(results) + "\n")
+    draw_curves(results).savefig(arguments.output / "gate.png", dpi=110)
+    for name, result in results.items():
+        accuracies = torch.tensor(result["accuracies"])
+        ends = f"{result['map_means'][0]:.2f} to {result['map_means'][-1]:.2f}" if result["map_means"] else "-"
+        print(f"| {name} | {100 * accuracies.mean():.1f} | {ends} | {result['gradient_norms'][0]:.1e} |")
+
+
+if __name__ == "__main__":
+    main()
