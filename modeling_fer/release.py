@@ -3,21 +3,25 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from modeling_fer.card import render_card
+from modeling_fer.configuration_fer import FerConfig
 from modeling_fer.image_processing_fer import FerImageProcessor
 from modeling_fer.modeling_fer import FerForImageClassification
 
 
-def write_release(checkpoint: str | Path, model_card: str | Path, folder: str | Path) -> None:
+def write_release(checkpoint: str | Path, card: str, folder: str | Path, picture: str | Path | None = None) -> None:
     """Writes config.json, model.safetensors, preprocessor_config.json, the code that travels, and the model card as README.md.
 
     Args:
         checkpoint: what to release, e.g. `best` of a run folder; may be `folder` itself, whose code and card are then renewed.
-        model_card: a Markdown file.
+        card: Markdown with a header, see `modeling_fer.card`.
         folder: where the release is written; it is made, or its files replaced.
+        picture: a photo that may be shown, which becomes example.jpg for the card and the Hub's widget.
 
     Raises:
         OSError: `checkpoint` holds no weights or no configuration.
@@ -26,7 +30,34 @@ def write_release(checkpoint: str | Path, model_card: str | Path, folder: str | 
     processor = FerImageProcessor.from_pretrained(checkpoint)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-    shutil.copyfile(model_card, Path(folder) / "README.md")
+    (Path(folder) / "README.md").write_text(card)
+    if picture is not None:
+        shutil.copyfile(picture, Path(folder) / "example.jpg")
+
+
+def release_run(
+    run: str | Path, name: str, folder: str | Path, results: Sequence[dict[str, Any]] = (), picture: str | Path | None = None
+) -> None:
+    """Writes the release of a run folder's best epoch, or of a checkpoint, with the card of the run.
+
+    Args:
+        run: a run folder, or a checkpoint.
+        name: of the model, e.g. `user/name`.
+        folder: where the release is written.
+        results: from `modeling_fer.card.read_results`.
+        picture: as for `write_release`.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+    """
+    run = Path(run)
+    checkpoint = run / "best" if (run / "best").is_dir() else run
+    if not (checkpoint / "config.json").is_file():
+        raise FileNotFoundError(f"{run} holds no checkpoint; give a run folder with best/, or the folder of a checkpoint.")
+    recipe = run / "recipe.yaml" if checkpoint != run else run.parent / "recipe.yaml"
+    config = FerConfig.from_pretrained(checkpoint)
+    card = render_card(name, config, results, recipe.read_text() if recipe.is_file() else "")
+    write_release(checkpoint, card, folder, picture)
 
 
 def adjustment(shares: Tensor, strength: float) -> Tensor:

@@ -15,6 +15,7 @@ from modeling_fer.data.prepare import LANDMARK_SOURCES, PrepareSettings, finish,
 from modeling_fer.data.readers import READERS, read_source
 from modeling_fer.data.report import describe
 from modeling_fer.landmarks import LANDMARK_POINTS
+from modeling_fer.push import Push, upload
 
 
 def main() -> None:
@@ -49,10 +50,8 @@ def main() -> None:
         print(f"{split}: {describe(dataset)}")
     print(f"{len(source.problems)} problems are listed in {arguments.output}/report/problems.csv")
     if arguments.push_to_hub:
-        from modeling_fer.data.push import push_dataset
-
         try:
-            print(push_dataset(arguments.output, arguments.push_to_hub, arguments.private))
+            print(upload(Push(arguments.output, arguments.push_to_hub, "dataset", arguments.private)))
         except ConnectionError as error:
             parser.error(str(error))
 

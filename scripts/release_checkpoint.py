@@ -8,7 +8,10 @@ import argparse
 from pathlib import Path
 
 from modeling_fer import checkpoints
+from modeling_fer.card import add_index, read_results
 from modeling_fer.release import write_release
+
+ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
@@ -17,7 +20,9 @@ def main() -> None:
     parser.add_argument("--name", default=checkpoints.DEFAULT_CHECKPOINT, help="name in the package")
     arguments = parser.parse_args()
     folder = Path(checkpoints.__file__).parent / arguments.name
-    write_release(arguments.checkpoint or folder, Path(__file__).parents[1] / "model_card.md", folder)
+    results = read_results(ROOT / "results" / f"{arguments.name}.json")
+    card = add_index((ROOT / "model_card.md").read_text(), arguments.name, results)
+    write_release(arguments.checkpoint or folder, card, folder, ROOT / "space" / "examples" / "astronaut.jpg")
     print(f"wrote {folder}")
 
 

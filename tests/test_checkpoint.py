@@ -4,9 +4,11 @@ import json
 
 import pytest
 from conftest import ROOT
+from huggingface_hub import ModelCard
 
 import modeling_fer
 from modeling_fer import checkpoint_folder
+from modeling_fer.card import METRICS, describe_dataset
 from modeling_fer.configuration_fer import EXPRESSIONS
 from modeling_fer.data import load_labelled
 from modeling_fer.evaluation import evaluate_checkpoint
@@ -18,14 +20,26 @@ PACKAGE = ROOT / "modeling_fer"
 def test_is_laid_out_as_a_hub_repository_of_at_most_20_mb():
     names = {path.name for path in FOLDER.iterdir() if path.is_file()}
     code = {path.name for path in PACKAGE.glob("*_fer.py")}
-    assert names == code | {"config.json", "model.safetensors", "preprocessor_config.json", "README.md"}
+    assert names == code | {"config.json", "model.safetensors", "preprocessor_config.json", "README.md", "example.jpg"}
     assert sum(path.stat().st_size for path in FOLDER.iterdir() if path.is_file()) < 20e6
 
 
 def test_travelling_code_and_card_are_the_repositorys_own():
     for file in PACKAGE.glob("*_fer.py"):
         assert (FOLDER / file.name).read_text() == file.read_text(), f"run scripts/release_checkpoint.py: {file.name} differs"
-    assert (FOLDER / "README.md").read_text() == (ROOT / "model_card.md").read_text()
+    assert ModelCard.load(FOLDER / "README.md").text.strip() == ModelCard.load(ROOT / "model_card.md").text.strip()
+    assert (FOLDER / "example.jpg").read_bytes() == (ROOT / "space/examples/astronaut.jpg").read_bytes()
+
+
+def test_every_metric_in_the_card_is_that_of_the_results_file():
+    card = ModelCard.load(FOLDER / "README.md")
+    results = {describe_dataset(result): result for result in RESULTS}
+    assert card.data.model_name == "fer-plus-48"
+    assert len(card.data.eval_results) == len(METRICS) * len(RESULTS)
+    keys = {kind: key for key, (kind, _) in METRICS.items()}
+    for shown in card.data.eval_results:
+        assert shown.metric_value == round(results[shown.dataset_name][keys[shown.metric_type]], 4)
+        assert shown.dataset_split == results[shown.dataset_name]["split"]
 
 
 def test_travelling_code_imports_nothing_else():

@@ -16,9 +16,7 @@ def test_adjusted_logits_divide_the_probabilities_by_the_shares():
 
 
 def test_release_holds_weights_settings_code_and_card(tiny_checkpoint, tmp_path):
-    card = tmp_path / "card.md"
-    card.write_text("# tiny")
-    write_release(tiny_checkpoint, card, tmp_path / "release")
+    write_release(tiny_checkpoint, "# tiny", tmp_path / "release")
     assert (tmp_path / "release" / "README.md").read_text() == "# tiny"
     names = {path.name for path in (tmp_path / "release").iterdir()}
     assert {"config.json", "model.safetensors", "preprocessor_config.json", "modeling_fer.py"} <= names

@@ -78,8 +78,8 @@ def make_import_path(folder: Path, names: list[str]) -> Path:
     return folder
 
 
-def run_cleanly(checkpoint: Path, photo: Path, path: Path, home: Path) -> dict:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "HF_HOME": str(home), "PYTHONPATH": str(path)}
+def run_cleanly(checkpoint: Path | str, photo: Path, path: Path, home: Path, **more: str) -> dict:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "HF_HOME": str(home), "PYTHONPATH": str(path), **more}
     command = [sys.executable, "-S", "-c", SCRIPT, str(checkpoint), str(photo), str(home / "again")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=home)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,190 @@
+"""Uploads and downloads through the real client, to a server that the tests start."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT
+from hub_server import TOKEN, serve
+from huggingface_hub import ModelCard
+from test_readers import save
+from test_remote_code import make_import_path, run_cleanly
+from test_run_faults import limit_file_size
+
+from modeling_fer import checkpoint_folder
+
+
+@pytest.fixture
+def hub():
+    with serve() as hub:
+        yield hub
+
+
+def environment(hub, home: Path, token: str = TOKEN) -> dict[str, str]:
+    """What a process needs to take the server for the Hub, with a cache of its own."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    settings = {"HF_ENDPOINT": hub.address, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1"}
+    return {**kept, **settings, **({"HF_TOKEN": token} if token else {})}
+
+
+def python(code: str, hub, home: Path, token: str = TOKEN, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment(hub, home, token), **options
+    )
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "release").mkdir()
+    (tmp_path / "release/README.md").write_text("# tiny")
+    (tmp_path / "release/model.safetensors").write_bytes(bytes(range(256)) * 400)
+    (tmp_path / "release/__pycache__").mkdir()
+    (tmp_path / "release/__pycache__/code.pyc").write_bytes(b"0")
+    return tmp_path / "release"
+
+
+UPLOAD = """
+import sys
+from pathlib import Path
+from modeling_fer.push import Push, upload
+try:
+    print(upload(Push(Path(sys.argv[1]) if len(sys.argv) > 1 else Path({folder!r}), "user/tiny", **{options!r})))
+except ConnectionError as error:
+    print(error)
+"""
+
+
+def push(folder: Path, hub, home: Path, token: str = TOKEN, **options) -> str:
+    done = python(UPLOAD.format(folder=str(folder), options=options), hub, home, token)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def files(hub, revision: str = "main", key: str = "models/user/tiny") -> dict[str, bytes]:
+    repository = hub.repositories[key]
+    return repository.commits[repository.commit_of(revision)]
+
+
+@pytest.mark.slow
+def test_one_commit_holds_everything_and_a_second_push_sends_nothing(hub, folder, tmp_path):
+    address = push(folder, hub, tmp_path, private=True, tag="v1")
+    repository = hub.repositories["models/user/tiny"]
+    assert repository.private and len(repository.commits) == 2
+    assert files(hub) == {name: (folder / name).read_bytes() for name in ("README.md", "model.safetensors")}
+    assert address == f"{hub.address}/user/tiny/commit/{repository.references['main']}"
+    assert repository.tags == {"v1": repository.references["main"]}
+    sent = len(hub.requests)
+    assert push(folder, hub, tmp_path, tag="v1") == address
+    assert len(repository.commits) == 2
+    assert not [request for request in hub.requests[sent:] if "PUT" in request or "/commit/" in request]
+
+    (folder / "README.md").write_text("# changed")
+    push(folder, hub, tmp_path, revision="trial")
+    assert files(hub, "trial")["README.md"] == b"# changed" and files(hub)["README.md"] == b"# tiny"
+    assert files(hub, "v1") == files(hub)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("request_part", ["repos/create", "preupload", "PUT", "/commit/"])
+def test_a_server_that_fails_once_is_asked_again(hub, folder, tmp_path, request_part):
+    hub.faults.append((request_part, 500))
+    assert "/commit/" in push(folder, hub, tmp_path)
+    assert files(hub)["README.md"] == b"# tiny" and not hub.faults
+
+
+@pytest.mark.slow
+def test_who_is_not_logged_in_is_told_how(hub, folder, tmp_path):
+    sentence = push(folder, hub, tmp_path, token="hf_stranger")
+    assert "refuses to write to user/tiny (401); log in with `hf auth login`" in sentence
+    assert "hf auth login" in push(folder, hub, tmp_path, token="")
+    assert not hub.repositories
+
+
+@pytest.mark.slow
+def test_a_connection_cut_in_an_upload_publishes_nothing_and_the_next_push_completes(hub, folder, tmp_path):
+    hub.faults.extend([("PUT", "cut")] * 20)
+    sentence = push(folder, hub, tmp_path)
+    assert "The Hub cannot be reached" in sentence and "Nothing was published" in sentence
+    assert files(hub) == {}
+    hub.faults.clear()
+    push(folder, hub, tmp_path)
+    assert set(files(hub)) == {"README.md", "model.safetensors"}
+
+
+def test_a_server_that_nobody_runs_is_one_sentence(folder, tmp_path):
+    with serve() as gone:
+        pass
+    done = python(UPLOAD.format(folder=str(folder), options={}), gone, tmp_path)
+    assert "The Hub cannot be reached" in done.stdout and done.returncode == 0
+
+
+@pytest.mark.slow
+def test_a_prepared_data_set_is_pushed_and_read_back(hub, tmp_path):
+    for number in range(6):
+        save(tmp_path / "raw" / ("smile" if number % 2 else "frown") / f"{number}.png", size=40)
+    command = [sys.executable, ROOT / "scripts/prepare_dataset.py", "imagefolder", tmp_path / "raw", "--landmarks", "none"]
+    command += ["--image-size", "32", "--output", tmp_path / "prepared", "--push-to-hub", "user/faces"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(hub, tmp_path))
+    assert done.returncode == 0 and f"{hub.address}/datasets/user/faces/commit/" in done.stdout, done.stderr
+    names = set(files(hub, key="datasets/user/faces"))
+    assert names == {"README.md", "data/train-00000-of-00001.parquet", "report/summary.json", "report/problems.csv"}
+
+
+@pytest.mark.slow
+def test_a_pushed_release_loads_from_the_server_in_a_clean_environment(hub, photo_path, tmp_path):
+    command = [sys.executable, ROOT / "scripts/push_to_hub.py", "release", checkpoint_folder(), "user/fer"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(hub, tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert files(hub, key="models/user/fer")["README.md"] == (checkpoint_folder() / "README.md").read_bytes()
+    path = make_import_path(tmp_path / "packages", ["torch", "transformers", "pillow", "numpy"])
+    settings = {"HF_ENDPOINT": hub.address, "HF_HUB_DISABLE_XET": "1"}
+    result = run_cleanly("user/fer", photo_path, path, tmp_path, **settings)
+    assert result["type"] == "fer" and result["boxed"]["label"] == "happiness"
+    # What is in the cache is asked for by its ETag only.
+    sent = len(hub.requests)
+    run_cleanly("user/fer", photo_path, path, tmp_path, **settings)
+    assert not [request for request in hub.requests[sent:] if request.startswith("GET") and "safetensors" in request]
+
+
+LOAD = """
+from modeling_fer import FerForImageClassification
+print(sum(p.numel() for p in FerForImageClassification.from_pretrained("user/fer").parameters()))
+"""
+
+
+@pytest.mark.slow
+def test_a_download_onto_a_full_disk_leaves_no_broken_cache(hub, tmp_path):
+    command = [sys.executable, ROOT / "scripts/push_to_hub.py", "release", checkpoint_folder(), "user/fer", "--tag", "v1"]
+    assert subprocess.run(command, env=environment(hub, tmp_path), capture_output=True).returncode == 0
+    home = tmp_path / "home"
+    full = python(LOAD, hub, home, preexec_fn=limit_file_size)
+    assert full.returncode != 0
+    again = python(LOAD.replace('"user/fer"', '"user/fer", revision="v1"'), hub, home)
+    assert again.returncode == 0 and int(again.stdout) > 3_000_000, again.stderr
+
+
+@pytest.mark.slow
+def test_a_run_is_released_with_its_own_figures_and_recipe(tiny_checkpoint, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    tiny_checkpoint.rename(run / "best")
+    (run / "recipe.yaml").write_text("epochs: 7\n")
+    result = {"dataset": "prepared", "split": "test", "without": [], "recut": False, "images": 12, "accuracy": 0.75}
+    result |= {"uar": 0.5, "macro_f1": 0.25, "calibration_error": 0.125, "recall": {"anger": 1.0, "fear": 0.0}}
+    (tmp_path / "results.json").write_text(json.dumps([result]))
+    command = [sys.executable, ROOT / "scripts/push_to_hub.py", "model", run, "me/tiny", "--dry-run"]
+    done = subprocess.run([*command, "--results", tmp_path / "results.json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "nothing was sent" in done.stdout and "model.safetensors" in done.stdout and "pipeline_fer.py" in done.stdout
+    card = ModelCard.load(run / "release/README.md")
+    assert [shown.metric_value for shown in card.data.eval_results] == [0.75, 0.5, 0.25, 0.125]
+    assert (
+        "epochs: 7" in card.text and "anger 100.0%, fear 0.0%" in card.text and "| prepared | test | 12 | 75.0% |" in card.text
+    )
+    assert "must not be used to decide about people" in card.text and f"torch {torch.__version__.split('+')[0]}" in card.text
+    wrong = subprocess.run([*command[:3], tmp_path, "me/tiny"], capture_output=True, text=True)
+    assert wrong.returncode == 2 and "holds no checkpoint" in wrong.stderr
