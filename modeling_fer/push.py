@@ -37,7 +37,9 @@ class Push:
     private: bool = False
     revision: str = "main"
     tag: str | None = None
-    ignored: tuple[str, ...] = field(default=("report/*.png", "work/*", "*/__pycache__/*", "__pycache__/*", ".*"))
+    ignored: tuple[str, ...] = field(
+        default=("report/*.png", "report/plan.json", "work/*", "*/__pycache__/*", "__pycache__/*", ".*")
+    )
 
     def __post_init__(self):
         if self.kind not in REPOSITORY_TYPES:

@@ -11,7 +11,9 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from modeling_fer.data.prepare import LANDMARK_SOURCES, PrepareSettings, finish, prepare
+from datasets import load_dataset
+
+from modeling_fer.data.prepare import LANDMARK_SOURCES, PrepareSettings, finish, is_finished, prepare
 from modeling_fer.data.readers import READERS, read_source
 from modeling_fer.data.report import describe
 from modeling_fer.landmarks import LANDMARK_POINTS
@@ -42,13 +44,17 @@ def main() -> None:
     try:
         settings = PrepareSettings(**{name: getattr(arguments, name) for name in names})
         source = read_source(arguments.dataset, arguments.path)
-        splits = prepare(source, settings, arguments.output, arguments.num_proc)
+        if is_finished(source, settings, arguments.output):
+            print(f"{arguments.output} holds this data set already")
+            splits = load_dataset(str(arguments.output))
+        else:
+            splits = prepare(source, settings, arguments.output, arguments.num_proc)
+            finish(splits, source, settings, arguments.output)
     except (ImportError, OSError, ValueError) as error:
         parser.error(str(error))
-    finish(splits, source, settings, arguments.output)
     for split, dataset in splits.items():
         print(f"{split}: {describe(dataset)}")
-    print(f"{len(source.problems)} problems are listed in {arguments.output}/report/problems.csv")
+    print(f"Problems are listed in {arguments.output}/report/problems.csv")
     if arguments.push_to_hub:
         try:
             print(upload(Push(arguments.output, arguments.push_to_hub, "dataset", arguments.private)))

@@ -115,6 +115,34 @@ def test_given_landmarks_are_moved_into_the_crop_and_find_the_face_where_the_det
     assert row["landmarks"][42, 0] - row["landmarks"][36, 0] == pytest.approx(30 * 64 / 62.5)
 
 
+def test_a_box_that_cannot_be_is_noted_and_the_rest_goes_on(tmp_path):
+    save(tmp_path / "a.png", size=100)
+    boxes = {"empty": (10, 10, 10, 10), "outside": (500, 500, 600, 600), "right": (10, 10, 90, 90)}
+    samples = [Sample(name, "smile", file=tmp_path / "a.png", box=box) for name, box in boxes.items()]
+    source = Source(["smile"], samples)
+    prepared = prepare(source, PrepareSettings(image_size=32, landmarks="none"), tmp_path / "out")
+    assert prepared["train"]["source"] == ["right"]
+    assert [problem.source for problem in source.problems] == ["empty", "outside"]
+    assert "is empty" in source.problems[0].sentence and "wholly outside" in source.problems[1].sentence
+
+
+def test_photos_are_turned_as_the_camera_was_held(tmp_path):
+    image = Image.new("RGB", (40, 20))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "a.jpg", exif=exif)
+    assert Sample("a", "smile", file=tmp_path / "a.jpg").open().size == (20, 40)
+    assert Sample("a", "smile", file=tmp_path / "a.jpg", box=(0, 0, 9, 9)).open().size == (40, 20)
+
+
+def test_a_second_preparation_leaves_nothing_of_the_first(tmp_path):
+    crops = many_crops(tmp_path / "crops", 8)
+    for images in (3, 10):
+        source = read_source("imagefolder", crops)
+        finish(prepare(source, OFFLINE, tmp_path / "out"), source, OFFLINE, tmp_path / "out", shard_images=images)
+    assert len(load_dataset(str(tmp_path / "out"))["train"]) == 8
+
+
 def test_work_is_resumed_and_other_settings_are_refused(tmp_path):
     source = read_source("imagefolder", many_crops(tmp_path / "crops", 70))
     splits = prepare(source, OFFLINE, tmp_path / "out")
@@ -150,7 +178,9 @@ def test_two_processes_make_what_one_makes_and_a_killed_run_goes_on(tmp_path):
     finished = subprocess.run(command, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
     assert "train: 200 images (frown 100, smile 100)" in finished.stdout
-    assert "200 problems are listed" in finished.stdout
+    assert len((tmp_path / "two/report/problems.csv").read_text().splitlines()) == 201
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0 and "two holds this data set already" in again.stdout
     source = read_source("imagefolder", crops)
     settings = PrepareSettings(image_size=32, landmarks="none")
     one = prepare(source, settings, tmp_path / "one")["train"]

@@ -76,8 +76,12 @@ def _read_table(source: Source, table: Path, images: Path, split: str) -> None:
             label = _expression(source, name, row["expression"], left_out)
             if label is None:
                 continue
-            left, top, width, height = (float(row[key]) for key in ("face_x", "face_y", "face_width", "face_height"))
-            numbers = [float(value) for value in row["facial_landmarks"].split(";") if value.strip()]
+            try:
+                left, top, width, height = (float(row[key]) for key in ("face_x", "face_y", "face_width", "face_height"))
+                numbers = [float(value) for value in row["facial_landmarks"].split(";") if value.strip()]
+            except ValueError:
+                source.note(name, "The box or the landmarks are not numbers; the image is left out.")
+                continue
             box = (left, top, left + width, top + height)
             source.samples.append(Sample(name, label, split, file=images / name, box=box, landmarks=_points(numbers)))
     _note_left_out(source, table.name, left_out)

@@ -24,12 +24,12 @@ from PIL import Image as Pil
 from tqdm.auto import tqdm
 
 from modeling_fer.data.source import Problem, Sample, Source
-from modeling_fer.faces_fer import Face, FaceCropper, MtcnnDetector
+from modeling_fer.faces_fer import Face, FaceCropper, MtcnnDetector, face_size
 from modeling_fer.landmarks import LANDMARK_POINTS, FanLandmarks, draw_heatmaps
 
 LANDMARK_SOURCES = ("fan", "mtcnn", "none")
-WORK_SHARD = 64
-"""Images in a shard of the work."""
+WORK_SHARD, BATCH = 64, 16
+"""Images in a shard of the work, and how many of them are held at once; photos may be large."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,11 @@ class FacePreparer:
                 problems.append(Problem(sample.source, "No face was found in the image."))
                 if self.settings.drop_not_found:
                     continue
-            row, picture = self.cut(sample, photo, face)
+            try:
+                row, picture = self.cut(sample, photo, face)
+            except ValueError as error:
+                problems.append(Problem(sample.source, f"The face cannot be cut out ({error}); the image is left out."))
+                continue
             if row["landmarks"] is None and self.settings.landmarks == "fan" and row["face_detected"]:
                 wanting.append(row)
                 pictures.append(picture)
@@ -146,13 +150,19 @@ class FacePreparer:
         return found
 
     def cut(self, sample: Sample, photo: Pil.Image, face: Face | None) -> tuple[dict[str, Any], Pil.Image]:
-        """A sample's row, without heatmap, and the wider picture that its landmarks are searched in."""
+        """A sample's row, without heatmap, and the wider picture that its landmarks are searched in.
+
+        Raises:
+            ValueError: the box that the data set gives is empty or lies outside the image.
+        """
         size = self.settings.image_size
         cropper, wide = self.cropper, self.wide_cropper
         detected = face is not None
         if face is None or sample.cropped:
             face = Face((0.0, 0.0, float(photo.width), float(photo.height)))
             cropper, wide, detected = self.whole, self.whole_wide, sample.cropped
+        if not face_size(face.box) >= 1:
+            raise ValueError(f"its box {face.box} is empty")
         points = sample.landmarks
         if points is None and self.settings.landmarks == "mtcnn":
             points = face.points
@@ -237,7 +247,11 @@ def _start_worker(settings: PrepareSettings, threads: int) -> None:
 def _work(shard: WorkShard, features: Features) -> int:
     """Makes one shard; its parquet file appears last and whole."""
     assert _preparer is not None
-    rows, problems = _preparer(shard.samples)
+    rows, problems = [], []
+    for start in range(0, len(shard.samples), BATCH):
+        more_rows, more_problems = _preparer(shard.samples[start : start + BATCH])
+        rows += more_rows
+        problems += more_problems
     shard.problem_file.write_text(json.dumps([asdict(problem) for problem in problems]))
     columns = {name: [row[name] for row in rows] for name in features}
     new = shard.file.with_suffix(".new")
@@ -287,9 +301,20 @@ def plan_shards(source: Source, work: Path) -> list[WorkShard]:
     return shards
 
 
+def describe_work(source: Source, settings: PrepareSettings) -> dict[str, Any]:
+    """All that decides what comes out, to be compared with what was begun or finished before."""
+    return {**asdict(settings), "images": [sample.source for sample in source.samples], "labels": source.label_names}
+
+
+def is_finished(source: Source, settings: PrepareSettings, folder: str | Path) -> bool:
+    """Whether a folder holds this data set already, prepared with these settings."""
+    file = Path(folder) / "report" / "plan.json"
+    return file.is_file() and json.loads(file.read_text()) == describe_work(source, settings)
+
+
 def check_same_work(source: Source, settings: PrepareSettings, work: Path) -> None:
     """Refuses to mix shards of two data sets or of two settings in one folder."""
-    plan = {**asdict(settings), "images": [sample.source for sample in source.samples], "labels": source.label_names}
+    plan = describe_work(source, settings)
     file = work / "plan.json"
     if file.is_file():
         written = json.loads(file.read_text())
@@ -338,7 +363,9 @@ def finish(
     from modeling_fer.data.report import write_card, write_report
 
     root = Path(folder)
-    (root / "data").mkdir(parents=True, exist_ok=True)
+    # Files of another preparation, with other numbers of parts, would be read along.
+    shutil.rmtree(root / "data", ignore_errors=True)
+    (root / "data").mkdir(parents=True)
     for split, dataset in splits.items():
         count = max(1, -(-len(dataset) // shard_images))
         for number in range(count):
@@ -346,6 +373,7 @@ def finish(
             part.to_parquet(str(root / "data" / f"{split}-{number:05d}-of-{count:05d}.parquet"))
     write_report(splits, source, root / "report")
     write_card(splits, source, settings, root / "README.md")
+    os.replace(root / "work" / "plan.json", root / "report" / "plan.json")
     shutil.rmtree(root / "work")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from modeling_fer.configuration_fer import EXPRESSIONS
 
@@ -60,6 +60,9 @@ class Sample:
         """
         source = io.BytesIO(self.content) if self.file is None else self.file
         image: Image.Image = Image.open(source)
+        if self.box is None and self.landmarks is None:
+            # Given coordinates are those of the file as it is; else a camera's note on how it was held is followed.
+            image = ImageOps.exif_transpose(image)
         # Scientific data sets hold 16-bit tiff files, which convert() would cut off at 255.
         if image.mode.startswith("I;16"):
             image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
