@@ -19,7 +19,8 @@ from modeling_fer.evaluation import ExpressionMetrics, predict_columns
 from modeling_fer.image_processing_fer import FerImageProcessor
 from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.recipe import Recipe, check_same_recipe, write_recipe
-from modeling_fer.training import Trainer, restore_folder
+from modeling_fer.run_folder import restore_folder
+from modeling_fer.training import Trainer
 
 AVERAGED = ("accuracy", "uar", "macro_f1")
 

@@ -16,7 +16,8 @@ from optuna.storages.journal import JournalFileBackend
 
 from modeling_fer.data.columns import FaceColumns
 from modeling_fer.recipe import Recipe
-from modeling_fer.training import Trainer, restore_folder
+from modeling_fer.run_folder import restore_folder
+from modeling_fer.training import Trainer
 
 Grid = dict[str, list[Any]]
 

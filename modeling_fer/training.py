@@ -5,15 +5,12 @@ state/ (all that resuming needs).
 """
 
 import ctypes
-import importlib.util
 import json
 import math
-import os
-import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -22,25 +19,30 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import send_to_device, set_seed
-from datasets import Dataset, IterableDataset
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, RandomSampler, Sampler, WeightedRandomSampler
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from modeling_fer.augmentation import Augmentation
-from modeling_fer.configuration_fer import FerConfig
-from modeling_fer.data.columns import FaceColumns, decode_columns
+from modeling_fer.building import (
+    build_config,
+    build_optimizer,
+    build_processor,
+    build_sampler,
+    choose_precision,
+    initial_model,
+    learning_rate_factor,
+)
+from modeling_fer.data.columns import FaceColumns
 from modeling_fer.data.stream import FaceStream, StreamedBatches
 from modeling_fer.evaluation import ExpressionMetrics, predict_columns
-from modeling_fer.image_processing_fer import FerImageProcessor, normalize_pixels
-from modeling_fer.landmarks import LANDMARK_POINTS, draw_heatmaps
+from modeling_fer.image_processing_fer import normalize_pixels
+from modeling_fer.landmarks import draw_heatmaps
 from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.recipe import Recipe, check_same_recipe, write_recipe
-
-TRACKERS = ("tensorboard", "wandb", "trackio")
+from modeling_fer.run_folder import replace_folder, restore_folder, whole_or_not
+from modeling_fer.tracking import check_trackers, flatten_settings
 
 
 @dataclass
@@ -75,176 +77,6 @@ def keep_freed_memory() -> None:
         trim_threshold, mmap_max = -1, -4
         library.mallopt(trim_threshold, -1)
         library.mallopt(mmap_max, 0)
-
-
-def choose_precision(setting: str) -> str:
-    """`auto` becomes bf16 where the processor or accelerator computes in bfloat16, else no."""
-    if setting != "auto":
-        return setting
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported() else "no"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
-
-
-def build_config(recipe: Recipe, label_names: list[str]) -> FerConfig:
-    """The model's configuration with the data set's classes.
-
-    Raises:
-        ValueError: the recipe's model has an impossible value, or classes other than the data set's.
-    """
-    named = recipe.model.get("id2label")
-    if named is not None and list(named.values()) != label_names:
-        raise ValueError(f"The recipe's id2label names {list(named.values())}, but the data set has {label_names}.")
-    try:
-        return FerConfig(**{**recipe.model, "id2label": dict(enumerate(label_names))})
-    except StrictDataclassError as error:
-        raise ValueError(f"The recipe's model is impossible: {error.__cause__ or error}") from error
-
-
-def build_processor(recipe: Recipe, config: FerConfig) -> FerImageProcessor:
-    """The image processor that belongs to the model."""
-    return FerImageProcessor(
-        size={"height": config.image_size, "width": config.image_size},
-        num_channels=config.num_channels,
-        contrast_percentiles=recipe.preprocessing.contrast_percentiles,
-        image_mean=recipe.preprocessing.image_mean,
-        image_std=recipe.preprocessing.image_std,
-    )
-
-
-def recipe_columns(recipe: Recipe, dataset: Dataset) -> FaceColumns:
-    """A data set decoded at the size, in the channels and with the landmarks that a recipe trains on.
-
-    Raises:
-        ValueError: the recipe's regularization needs landmarks or heatmaps, and the data set has none.
-    """
-    config = build_config(recipe, dataset.features["label"].names)
-    check_targets(config, dataset.column_names)
-    return decode_columns(dataset, build_processor(recipe, config), LANDMARK_POINTS[recipe.landmark_points])
-
-
-def recipe_stream(recipe: Recipe, dataset: IterableDataset) -> FaceStream:
-    """A streamed data set, decoded as `recipe_columns` does while it is read.
-
-    Raises:
-        ValueError: as for `recipe_columns`, or the data set does not say how many images it has.
-    """
-    config = build_config(recipe, dataset.features["label"].names)
-    check_targets(config, list(dataset.features))
-    return FaceStream(dataset, build_processor(recipe, config), LANDMARK_POINTS[recipe.landmark_points])
-
-
-def check_targets(config: FerConfig, column_names: Sequence[str]) -> None:
-    """Whether a data set's columns have what the regularization pulls the relevance map towards."""
-    if config.regularization in ("fully", "hybrid") and not {"landmarks", "heatmap"} & set(column_names):
-        raise ValueError(
-            f"The regularization {config.regularization!r} needs a column landmarks or heatmap, but the data set has "
-            f"{', '.join(column_names)}; prepare it with scripts/prepare_dataset.py, or choose 'weakly' or 'none'."
-        )
-
-
-def load_for_classes(checkpoint: str | Path, config: FerConfig) -> FerForImageClassification:
-    """A checkpoint with the classes of another configuration: the output layer keeps the rows of those that both name, and its
-    other rows start anew.
-    """
-    source = FerForImageClassification.from_pretrained(checkpoint)
-    names, old_names = list(config.id2label.values()), list(source.config.id2label.values())
-    if names == old_names:
-        return FerForImageClassification.from_pretrained(checkpoint, config=config)
-    model = FerForImageClassification.from_pretrained(checkpoint, config=config, ignore_mismatched_sizes=True)
-    fresh = FerForImageClassification(config).classifier.output
-    with torch.no_grad():
-        for row, name in enumerate(names):
-            old, place = (source.classifier.output, old_names.index(name)) if name in old_names else (fresh, row)
-            model.classifier.output.weight[row] = old.weight[place]
-            model.classifier.output.bias[row] = old.bias[place]
-    return model
-
-
-def build_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    """Weight decay is for weights: biases and normalization layers have none."""
-    weights = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-    return optimizer(groups, lr=recipe.learning_rate)
-
-
-def learning_rate_factor(recipe: Recipe, steps_an_epoch: int) -> Callable[[int], float]:
-    """The share of the learning rate at each step."""
-    warmup = recipe.warmup_epochs * steps_an_epoch
-    total = recipe.epochs * steps_an_epoch
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / (warmup + 1)
-        if recipe.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(total - warmup, 1)))
-        return recipe.learning_rate_decay ** (step // steps_an_epoch)
-
-    return factor
-
-
-def build_sampler(recipe: Recipe, columns: FaceColumns, generator: torch.Generator) -> Sampler:
-    """Draws the images of an epoch, balancing the classes as the recipe says."""
-    if recipe.class_balancing == 0:
-        return RandomSampler(columns, generator=generator)
-    shares = columns.targets.double().mean(dim=0).clamp(min=1e-6)
-    weights = columns.targets.double() @ shares.pow(-recipe.class_balancing)
-    return WeightedRandomSampler(weights, len(columns), generator=generator)  # type: ignore[arg-type]
-
-
-def replace_folder(folder: Path, new: Path) -> None:
-    """Puts `new` in place of `folder`, so that at every moment one of the two is whole."""
-    old = folder.with_name(f"{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(new, folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def restore_folder(folder: Path) -> bool:
-    """Undoes a `replace_folder` that was cut off between its two moves.
-
-    Returns:
-        Whether `folder` exists now.
-    """
-    old = folder.with_name(f"{folder.name}.old")
-    if old.is_dir() and not folder.exists():
-        os.replace(old, folder)
-    return folder.is_dir()
-
-
-@contextmanager
-def whole_or_not(folder: Path, new: Path) -> Iterator[None]:
-    """Says in one sentence why `folder` could not be written, and removes what was written of `new`.
-
-    Raises:
-        OSError: as when the disk is full.
-    """
-    try:
-        yield
-    # torch.save and safetensors have errors of their own for a failed write.
-    except (OSError, RuntimeError, SafetensorError) as error:
-        shutil.rmtree(new, ignore_errors=True)
-        raise OSError(
-            f"{folder} could not be written ({error}); what was saved before is kept. Free some space, then resume."
-        ) from error
-
-
-def check_trackers(trackers: Sequence[str]) -> list[str]:
-    """The trackers, if they are known and installed.
-
-    Raises:
-        ValueError: one is not; the sentence says which.
-    """
-    for name in trackers:
-        if name not in TRACKERS:
-            raise ValueError(f"{name!r} is no tracker; choose among {', '.join(TRACKERS)}.")
-        if importlib.util.find_spec(name) is None:
-            raise ValueError(f"The tracker {name} is not installed; install it: pip install {name}")
-    return list(trackers)
 
 
 class Trainer:
@@ -294,7 +126,7 @@ class Trainer:
         self.processor = build_processor(recipe, self.config)
         self.validation = validation
 
-        model = self.initial_model().to(memory_format=torch.channels_last)
+        model = initial_model(recipe, self.config).to(memory_format=torch.channels_last)
         if self.accelerator.num_processes > 1 and self.accelerator.device.type == "cuda":
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         # Reseeded at each epoch and each step, so that a resumed run draws what an unbroken one would.
@@ -330,12 +162,6 @@ class Trainer:
             drop_last=len(train) >= self.recipe.batch_size * self.accelerator.num_processes,
         )
         return self.accelerator.prepare(loader)
-
-    def initial_model(self) -> FerForImageClassification:
-        """A fresh network, or the weights that the recipe starts from."""
-        if self.recipe.initial_checkpoint is None:
-            return FerForImageClassification(self.config)
-        return load_for_classes(self.recipe.initial_checkpoint, self.config)
 
     def fit(self) -> dict[str, float]:
         """Trains to the last epoch.
@@ -517,14 +343,3 @@ class Trainer:
                 f"epoch {line['epoch']}: loss {metrics['loss']:.4f}, validation accuracy {metrics['accuracy']:.4f}, "
                 f"UAR {metrics['uar']:.4f}, {metrics['images_per_second']:.0f} images/s"
             )
-
-
-def flatten_settings(settings: dict[str, Any], prefix: str = "") -> dict[str, str | float]:
-    """Nested settings as the flat ones that trackers take: `model.image_size`, other values than numbers as text."""
-    flat: dict[str, str | float] = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            flat |= flatten_settings(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value if isinstance(value, (bool, int, float)) else str(value)
-    return flat

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from modeling_fer.building import recipe_columns
 from modeling_fer.cross_validation import AVERAGED, cross_validate, start_cross_validation
 from modeling_fer.data import load_labelled
 from modeling_fer.figures import draw_confusion
 from modeling_fer.recipe import read_overrides, read_recipe
-from modeling_fer.training import keep_freed_memory, recipe_columns
+from modeling_fer.training import keep_freed_memory
 
 
 def main() -> None:

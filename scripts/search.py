@@ -16,12 +16,13 @@ from typing import Any
 import optuna
 from datasets import Dataset
 
+from modeling_fer.building import recipe_columns
 from modeling_fer.data import load_labelled, load_splits
 from modeling_fer.data.columns import FaceColumns
 from modeling_fer.data.splits import subject_folds
 from modeling_fer.recipe import Recipe, read_overrides, read_recipe
 from modeling_fer.search import count_combinations, open_storage, read_grid, search, train_and_validate
-from modeling_fer.training import keep_freed_memory, recipe_columns
+from modeling_fer.training import keep_freed_memory
 
 Pairs = Sequence[tuple[FaceColumns, FaceColumns]]
 

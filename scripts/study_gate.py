@@ -17,10 +17,11 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from modeling_fer.building import recipe_columns
 from modeling_fer.data import load_labelled
 from modeling_fer.data.splits import subject_folds
 from modeling_fer.recipe import Recipe, read_overrides, read_recipe
-from modeling_fer.training import Trainer, keep_freed_memory, recipe_columns
+from modeling_fer.training import Trainer, keep_freed_memory
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,14 @@ Stop it at any time; the same command with --resume goes on where its state was 
 import argparse
 import sys
 
+from modeling_fer.building import recipe_columns, recipe_stream
 from modeling_fer.data import load_splits
 from modeling_fer.data.columns import FaceColumns
 from modeling_fer.data.prepared import stream_prepared
 from modeling_fer.data.stream import FaceStream
 from modeling_fer.recipe import Recipe, read_overrides, read_recipe
-from modeling_fer.training import TRACKERS, Trainer, keep_freed_memory, recipe_columns, recipe_stream
+from modeling_fer.tracking import TRACKERS
+from modeling_fer.training import Trainer, keep_freed_memory
 
 
 def load_sets(recipe: Recipe, data: str) -> tuple[FaceColumns | FaceStream, FaceColumns]:

@@ -14,10 +14,11 @@ from test_training import MODEL, RECIPE, columns, weights, write_fer2013
 
 from modeling_fer import FerForImageClassification, FerImageProcessor
 from modeling_fer.augmentation import AugmentationConfig
+from modeling_fer.building import load_for_classes, recipe_columns
 from modeling_fer.data.columns import FaceColumns, decode_columns
 from modeling_fer.evaluation import rename_columns
 from modeling_fer.recipe import Recipe, read_recipe, write_recipe
-from modeling_fer.training import Trainer, load_for_classes, recipe_columns
+from modeling_fer.training import Trainer
 
 STILL = AugmentationConfig(
     rotations=(0.0,), skews=(0.0,), scales=(1.0,), max_translation=0, low_percentiles=(0, 0), high_percentiles=(100, 100)

@@ -11,11 +11,12 @@ from conftest import ROOT
 from datasets import Array2D, ClassLabel, Dataset, Features, Image, List, Value
 
 from modeling_fer import FerForImageClassification, FerImageProcessor
+from modeling_fer.building import build_sampler, learning_rate_factor
 from modeling_fer.data.columns import FaceColumns, decode_columns
 from modeling_fer.data.ferplus import FER2013_EXPRESSIONS
 from modeling_fer.evaluation import ExpressionMetrics, calibration_error, evaluate_columns, map_classes
 from modeling_fer.recipe import Recipe, read_recipe, write_recipe
-from modeling_fer.training import Trainer, build_sampler, learning_rate_factor
+from modeling_fer.training import Trainer
 
 RECIPES = sorted((ROOT / "scripts" / "recipes").glob("*.yaml"))
 MODEL = {
