@@ -1,6 +1,7 @@
 """Trains and measures a recipe by cross-validation over subjects.
 
     python scripts/cross_validate.py scripts/recipes/ckplus48_hybrid.yaml --data ckplus48/ --output runs/ckplus48_hybrid
+    python scripts/cross_validate.py scripts/recipes/prepared_hybrid.yaml --data prepared/jaffe --output runs/jaffe --folds 3
 
 Stop it at any time; the same command goes on where its state was last written. Prints mean and deviation over folds; results.json in
 --output has each fold and the confusion matrix of all, which confusion.png shows.
@@ -15,6 +16,7 @@ import numpy as np
 from modeling_fer.building import recipe_columns
 from modeling_fer.cross_validation import AVERAGED, cross_validate, start_cross_validation
 from modeling_fer.data import load_labelled
+from modeling_fer.data.prepared import known_subjects
 from modeling_fer.figures import draw_confusion
 from modeling_fer.recipe import read_overrides, read_recipe
 from modeling_fer.training import keep_freed_memory
@@ -34,10 +36,11 @@ def main() -> None:
     try:
         recipe = read_recipe(arguments.recipe, read_overrides(arguments.set))
         dataset = load_labelled(recipe.dataset, arguments.data, "train")
-        if "subject" not in dataset.column_names:
-            raise ValueError(f"{recipe.dataset} does not say who is on its images; cross-validation needs a column subject.")
+        subjects = known_subjects(dataset)
+        if subjects is None:
+            raise ValueError(f"{arguments.data} does not say who is on its images; cross-validation needs a column subject.")
         columns = recipe_columns(recipe, dataset)
-        folds = start_cross_validation(recipe, columns, dataset["subject"], arguments.output, arguments.folds)
+        folds = start_cross_validation(recipe, columns, subjects, arguments.output, arguments.folds)
     except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
     try:

@@ -9,12 +9,14 @@ import pytest
 import torch
 from conftest import ROOT
 from datasets import Dataset, load_dataset
+from PIL import Image
 from test_prepare import OFFLINE
 from test_readers import save
 from test_training import MODEL, weights, write_fer2013
 
 from modeling_fer import FerImageProcessor
 from modeling_fer.augmentation import Augmentation, AugmentationConfig
+from modeling_fer.data import load_labelled
 from modeling_fer.data.columns import decode_columns
 from modeling_fer.data.prepare import finish, prepare
 from modeling_fer.data.prepared import load_prepared, stream_prepared
@@ -67,6 +69,7 @@ def test_an_image_is_augmented_alike_on_any_number_of_processes():
 @pytest.fixture
 def prepared(tmp_path):
     """60 crops for training, of which each has its own gray, and 20 for validation."""
+    tmp_path = tmp_path / "splits"
     for split, count in (("train", 60), ("val", 20)):
         for number in range(count):
             save(tmp_path / "raw" / split / ("smile" if number % 2 else "frown") / f"{number:03d}.png", size=24 + number)
@@ -123,7 +126,9 @@ def test_two_processes_train_on_a_stream(prepared):
     assert np.isfinite(metrics(prepared.parent / "run")["loss"])
 
 
-def test_a_fifth_is_held_out_by_subject_where_there_is_no_validation_split(tmp_path):
+@pytest.fixture
+def with_subjects(tmp_path):
+    """60 crops of 15 people, in one split."""
     rows = ["image,label,subject"]
     for number in range(60):
         save(tmp_path / f"{number}.png")
@@ -131,9 +136,31 @@ def test_a_fifth_is_held_out_by_subject_where_there_is_no_validation_split(tmp_p
     (tmp_path / "faces.csv").write_text("\n".join(rows))
     source = read_source("table", tmp_path / "faces.csv")
     finish(prepare(source, OFFLINE, tmp_path / "data"), source, OFFLINE, tmp_path / "data")
-    splits = load_prepared(tmp_path / "data")
+    return tmp_path / "data"
+
+
+def test_a_fifth_is_held_out_by_subject_where_there_is_no_validation_split(with_subjects):
+    splits = load_prepared(with_subjects)
     assert {split: len(part) for split, part in splits.items()} == {"train": 48, "validation": 12}
     assert not set(splits["train"]["subject"]) & set(splits["validation"]["subject"])
+    assert len(load_labelled("prepared", with_subjects, "train")) == 60
+    assert len(load_labelled("prepared", with_subjects, "validation")) == 12
+
+
+@pytest.mark.slow
+def test_a_prepared_data_set_is_cross_validated(with_subjects, prepared, tmp_path):
+    write_recipe(Recipe(model={**MODEL, "regularization": "weakly"}, dataset="prepared", epochs=1), tmp_path / "recipe.yaml")
+    command = [sys.executable, ROOT / "scripts/cross_validate.py", tmp_path / "recipe.yaml", "--cpu", "--folds", "3"]
+    command += ["--output", tmp_path / "run", "--data"]
+    done = subprocess.run([*command, with_subjects], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "over 3 folds" in done.stdout
+    results = json.loads((tmp_path / "run/results.json").read_text())
+    assert np.sum(results["confusion"]) == 60 and Image.open(tmp_path / "run/confusion.png").mode == "RGB"
+    without = subprocess.run([*command, prepared], capture_output=True, text=True)
+    assert without.returncode == 2 and "does not say who is on its images" in without.stderr
+    few = subprocess.run([*command, with_subjects, "--set", "seed=1"], capture_output=True, text=True)
+    assert few.returncode == 2 and "was started with seed = 0, but the recipe now says 1" in few.stderr
 
 
 def test_folders_that_are_no_prepared_data_set_are_refused(tmp_path):

@@ -8,9 +8,8 @@ from datasets.exceptions import DatasetNotFoundError
 from modeling_fer.data.splits import hold_out
 
 
-def load_prepared(path: str | Path) -> DatasetDict:
-    """All splits of a prepared data set. Where there is no validation split, a fifth of the training set becomes it, by subject
-    where it says who is on its images.
+def load_whole(path: str | Path) -> DatasetDict:
+    """The splits of a prepared data set as they were prepared.
 
     Args:
         path: folder, or `user/name` on the Hub.
@@ -24,8 +23,18 @@ def load_prepared(path: str | Path) -> DatasetDict:
         _check_columns(f"{path} ({split})", dataset)
     if "train" not in splits:
         raise ValueError(f"{path} has no split train; it has {', '.join(splits)}.")
+    return splits
+
+
+def load_prepared(path: str | Path) -> DatasetDict:
+    """The splits of a prepared data set for training. Where there is no validation split, a fifth of the training set becomes it, by
+    subject where it says who is on its images.
+
+    Args, Raises: as for `load_whole`.
+    """
+    splits = load_whole(path)
     if "validation" not in splits:
-        train, validation = hold_out(splits["train"]["label"], _subjects(splits["train"]))
+        train, validation = hold_out(splits["train"]["label"], known_subjects(splits["train"]))
         splits["validation"] = splits["train"].select(validation)
         splits["train"] = splits["train"].select(train)
     return splits
@@ -67,7 +76,7 @@ def _check_columns(name: str, dataset: Dataset | IterableDataset) -> None:
         raise ValueError(f"The column label of {name} is no ClassLabel with names; scripts/prepare_dataset.py writes one.")
 
 
-def _subjects(dataset: Dataset) -> list[str] | None:
+def known_subjects(dataset: Dataset) -> list[str] | None:
     """Who is on each image; None where that is not known of all."""
     if "subject" not in dataset.column_names or None in dataset["subject"]:
         return None
