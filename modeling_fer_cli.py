@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from modeling_fer import FacialExpressionPipeline
+    from modeling_fer.video import TrackSummary
 
 OUTPUT_SUFFIXES = (".jsonl", ".csv", ".parquet")
+VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -43,12 +45,19 @@ def main(
 
 @app.command()
 def predict(
-    inputs: Annotated[list[str], typer.Argument(help="Image files, folders of them, or patterns such as 'photos/*.jpg'.")],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Photos and videos, folders of them, or patterns such as 'photos/*.jpg'.")
+    ],
     model: Annotated[
         str | None, typer.Option(help="Folder or Hub repository of a checkpoint; the bundled one if not given.")
     ] = None,
+    fps: Annotated[float, typer.Option(min=0.01, help="Frames a second to look at in videos.")] = 5.0,
+    smoothing: Annotated[
+        float, typer.Option(min=0.0, help="Seconds that a face's probabilities in a video are smoothed over.")
+    ] = 0.4,
     overlay: Annotated[
-        Path | None, typer.Option(help="Folder for pictures with boxes, expressions and relevance maps.", file_okay=False)
+        Path | None,
+        typer.Option(help="Folder for pictures and videos with boxes, expressions and relevance maps.", file_okay=False),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="File for the results: .jsonl, .csv or .parquet.", dir_okay=False)] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the first accelerator if not given.")] = None,
@@ -58,7 +67,10 @@ def predict(
         bool, typer.Option("--detect/--no-detect", help="--no-detect: the images are crops of faces already.")
     ] = True,
 ) -> None:
-    """Name the expressions of the faces in photos.
+    """Name the expressions of the faces in photos and videos.
+
+    Beside --output results.csv, which has a row for each face in each photo or frame, results.tracks.csv has one for each face that was
+    followed through a video.
 
     Exit status: 0 if every file was read, 1 if one was not, 2 for wrong usage.
     """
@@ -73,13 +85,18 @@ def predict(
     if files:
         pipeline = load_pipeline(model, device)
         try:
-            run.predict(pipeline, files, overlay, batch_size, detect)
+            photos = [file for file in files if file.suffix.lower() not in VIDEO_SUFFIXES]
+            run.predict(pipeline, photos, overlay, batch_size, detect)
+            for file in files:
+                if file.suffix.lower() in VIDEO_SUFFIXES:
+                    run.predict_video(pipeline, file, overlay, fps, smoothing)
         except KeyboardInterrupt:
             run.fail("interrupted", "the results so far are kept")
         run.show_table(top_k)
         if output is not None:
             with run.reporting(output):
                 run.write(output, list(pipeline.model.config.id2label.values()))
+                run.write_tracks(output, list(pipeline.model.config.id2label.values()))
     raise typer.Exit(1 if run.failures else 0)
 
 
@@ -130,6 +147,7 @@ class Run:
     """One call of `fer predict`: what was found and what failed."""
 
     rows: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=list)
+    clips: list[tuple[str, list[tuple[float, list[dict[str, Any]]]]]] = field(default_factory=list)
     failures: int = 0
 
     def fail(self, name: str, reason: str) -> None:
@@ -165,13 +183,13 @@ class Run:
                 yield from (Path(match) for match in matches if not Path(match).is_dir())
 
     def list_folder(self, folder: Path) -> list[Path]:
-        """The image files in a folder and the folders in it."""
+        """The photos and videos in a folder and the folders in it."""
         from PIL import Image
 
         def unreadable(error: OSError) -> None:
             self.fail(str(error.filename), "this folder cannot be read; check its permissions.")
 
-        suffixes = Image.registered_extensions()
+        suffixes = {*Image.registered_extensions(), *VIDEO_SUFFIXES}
         failures = self.failures
         found = [
             root / name
@@ -199,6 +217,37 @@ class Run:
             if overlay is not None:
                 with self.reporting(overlay):
                     self.write_overlay(overlay, file, image, faces)
+
+    def predict_video(
+        self, pipeline: "FacialExpressionPipeline", file: Path, overlay: Path | None, fps: float, smoothing: float
+    ) -> None:
+        """Reads a video, as far as it can be read."""
+        from contextlib import ExitStack
+
+        from rich.console import Console
+        from rich.progress import track
+
+        try:
+            from modeling_fer.video import VideoWriter, analyse_video
+        except ImportError:
+            self.fail(str(file), "videos need further packages; install them: pip install 'modeling-fer[video]'")
+            return
+        frames: list[tuple[float, list[dict[str, Any]]]] = []
+        self.clips.append((str(file), frames))
+        with ExitStack() as stack:
+            try:
+                writer = None
+                shown = analyse_video(pipeline, file, fps, smoothing)
+                for frame, faces in track(shown, f"reading {file.name}", console=Console(stderr=True), transient=True):
+                    if overlay is not None:
+                        writer = writer or stack.enter_context(VideoWriter(overlay / f"{file.stem}.mp4", fps))
+                        writer.write(frame.image, faces)
+                    for face in faces:
+                        # Maps are drawn by now, and a long video has many.
+                        face["relevance_map"] = None
+                    frames.append((frame.time, faces))
+            except (OSError, ValueError) as error:
+                self.fail(str(file), str(error))
 
     def open_files(self, files: Iterable[Path], opened: "deque[tuple[Path, Image.Image]]") -> "Iterator[Image.Image]":
         """Yields the photos that can be opened, and leaves each with its name for whoever takes the results."""
@@ -234,29 +283,69 @@ class Run:
                 table.add_row(name if number == 1 else "", str(number), box, ranked)
             if not faces:
                 table.add_row(name, "0", "", "no face found")
-        if self.rows:
+        for name, summaries in self.summaries():
+            for number, summary in enumerate(summaries):
+                ranked = ", ".join(f"{one['label']} {one['score']:.1%}" for one in summary.expressions[:top_k])
+                seen = f"{summary.first:.1f} to {summary.last:.1f} s"
+                table.add_row(name if number == 0 else "", f"track {summary.track}", seen, ranked)
+            if not summaries:
+                table.add_row(name, "0", "", "no face found")
+        if table.rows:
             Console().print(table)
 
+    def summaries(self) -> "Iterator[tuple[str, list[TrackSummary]]]":
+        """For each video that could be read, its faces."""
+        for name, frames in self.clips:
+            if frames:
+                from modeling_fer.video import summarize_tracks
+
+                yield name, summarize_tracks(frames)
+
     def write(self, output: Path, labels: list[str]) -> None:
-        """Writes a row for each face, in the order that the faces were found."""
+        """Writes a row for each face, in the order that the faces were found; those of videos with time and track."""
         import pyarrow as pa
 
-        table = pa.Table.from_pylist(
-            [face_row(name, n, face) for name, faces in self.rows for n, face in enumerate(faces, start=1)],
-            schema=output_schema(labels),
-        )
-        if output.suffix == ".parquet":
-            from pyarrow.parquet import write_table
+        rows = [face_row(name, n, face) for name, faces in self.rows for n, face in enumerate(faces, start=1)]
+        for name, frames in self.clips:
+            for time, faces in frames:
+                rows += [
+                    face_row(name, n, face) | {"time": time, "track": face["track"]} for n, face in enumerate(faces, start=1)
+                ]
+        write_table(pa.Table.from_pylist(rows, schema=output_schema(labels, videos=bool(self.clips))), output)
 
-            write_table(table, output)
-        elif output.suffix == ".csv":
-            from pyarrow.csv import write_csv
+    def write_tracks(self, output: Path, labels: list[str]) -> None:
+        """Writes a row for each face that was followed through a video, beside `output`."""
+        import pyarrow as pa
 
-            write_csv(table, output)
-        else:
-            import json
+        if not self.clips:
+            return
+        rows = [
+            {"file": name, "track": one.track, "first": one.first, "last": one.last, "frames": one.frames}
+            | {"expression": one.expressions[0]["label"], "probability": one.expressions[0]["score"]}
+            | {expression["label"]: expression["score"] for expression in one.expressions}
+            for name, summaries in self.summaries()
+            for one in summaries
+        ]
+        times = [("first", pa.float32()), ("last", pa.float32()), ("frames", pa.int32()), ("expression", pa.string())]
+        numbers = [(name, pa.float32()) for name in ("probability", *labels)]
+        schema = pa.schema([("file", pa.string()), ("track", pa.int32()), *times, *numbers])
+        write_table(pa.Table.from_pylist(rows, schema=schema), output.with_suffix(f".tracks{output.suffix}"))
 
-            output.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table.to_pylist()))
+
+def write_table(table: Any, output: Path) -> None:
+    """Writes a table in the form that the file's suffix names."""
+    if output.suffix == ".parquet":
+        from pyarrow import parquet
+
+        parquet.write_table(table, output)
+    elif output.suffix == ".csv":
+        from pyarrow.csv import write_csv
+
+        write_csv(table, output)
+    else:
+        import json
+
+        output.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table.to_pylist()))
 
 
 def walk_sorted(folder: Path, unreadable: Any) -> Iterator[tuple[Path, list[str], list[str]]]:
@@ -276,12 +365,15 @@ def face_row(name: str, number: int, face: dict[str, Any]) -> dict[str, Any]:
     return row | {"expression": best["label"], "probability": best["score"], **scores}
 
 
-def output_schema(labels: list[str]) -> Any:
-    """Columns of the output: where the face is, its likeliest expression, and the probability of every expression."""
+def output_schema(labels: list[str], videos: bool) -> Any:
+    """Columns of the output: where the face is, its likeliest expression, and the probability of every expression; with videos also
+    the time in seconds and the number of the face's track.
+    """
     import pyarrow as pa
 
     boxes = [(edge, pa.int32()) for edge in ("xmin", "ymin", "xmax", "ymax")]
-    found = [("file", pa.string()), ("face", pa.int32()), *boxes, ("detection_score", pa.float32())]
+    frames = [("time", pa.float32()), ("track", pa.int32())] if videos else []
+    found = [("file", pa.string()), *frames, ("face", pa.int32()), *boxes, ("detection_score", pa.float32())]
     return pa.schema([*found, ("expression", pa.string()), *((name, pa.float32()) for name in ("probability", *labels))])
 
 

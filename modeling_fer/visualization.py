@@ -40,19 +40,39 @@ def draw_overlay(image: Image.Image, faces: list[dict[str, Any]], bars: int = 5)
     Returns:
         An image of mode RGB; its photo is reduced to at most 1600 pixels.
     """
-    photo = image.convert("RGB")
-    scale = min(1.0, LONGEST_SIDE / max(photo.size))
-    if scale < 1:
-        photo = photo.resize((max(1, round(photo.width * scale)), max(1, round(photo.height * scale))))
-    clean = photo.copy()
+    clean, scale = _reduce(image)
+    photo = draw_faces(image, faces)
+    if not faces:
+        return photo
+    return _beside(photo, [_face_row(clean, face, scale, bars, number) for number, face in enumerate(faces, start=1)])
+
+
+def draw_faces(image: Image.Image, faces: list[dict[str, Any]]) -> Image.Image:
+    """A photo with boxes, names and relevance maps on its faces.
+
+    Args:
+        image: the upright photo that the pipeline was given.
+        faces: what the pipeline returned for it; may be empty.
+
+    Returns:
+        An image of mode RGB, reduced to at most 1600 pixels.
+    """
+    photo, scale = _reduce(image)
     for face in faces:
         if face["relevance_map"] is not None:
             _paste_map(photo, face, scale)
     for number, face in enumerate(faces, start=1):
         _draw_box(photo, face, scale, number, len(faces))
-    if not faces:
-        return photo
-    return _beside(photo, [_face_row(clean, face, scale, bars, number) for number, face in enumerate(faces, start=1)])
+    return photo
+
+
+def _reduce(image: Image.Image) -> tuple[Image.Image, float]:
+    """A copy of a photo, at most `LONGEST_SIDE` pixels long, and its size as a share of the photo's."""
+    scale = min(1.0, LONGEST_SIDE / max(image.size))
+    photo = image.convert("RGB")
+    if scale < 1:
+        return photo.resize((max(1, round(photo.width * scale)), max(1, round(photo.height * scale)))), scale
+    return (photo if photo is not image else photo.copy()), scale
 
 
 def cut_crop(photo: Image.Image, face: dict[str, Any], scale: float, size: int) -> Image.Image:
