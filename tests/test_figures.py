@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -70,6 +71,13 @@ def test_the_table_compares_fold_by_fold_with_the_baseline():
     # Differences 0.1, 0, 0.1, 0.1: mean 7.5 points, standard error 5 / sqrt(4) = 2.5.
     assert table[-1] == "| hybrid | 2 | 80.0 | 7.1 | 50.0 | 40.0 | +7.5 ± 2.5 | 2 |"
     assert table[-2] == "| baseline | 2 | 72.5 | 3.5 | 50.0 | 40.0 |  | 2 |"
+
+
+def test_results_md_says_what_was_measured():
+    text = (ROOT / "RESULTS.md").read_text()
+    assert tabulate(json.loads((ROOT / "results/ckplus48.json").read_text())) in text
+    [fer2013] = json.loads((ROOT / "results/fer2013-hybrid.json").read_text())
+    assert f"**{fer2013['accuracy']:.1%}".replace("%", "**") in text
 
 
 @pytest.mark.parametrize(("name", "processes"), [("one_machine_8_gpus", 8), ("four_machines", 32)])

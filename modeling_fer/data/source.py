@@ -1,7 +1,7 @@
 """A data set as it is distributed: a list of images with what is known of each, and what was wrong with it."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -137,10 +137,7 @@ def find_folder(root: Path, *names: str) -> Path:
     Raises:
         FileNotFoundError: none does; the sentence names them.
     """
-    for name in names:
-        if (root / name).is_dir():
-            return root / name
-    raise FileNotFoundError(f"{root} holds no folder {' or '.join(names)}; give the folder that the data set was unpacked to.")
+    return _find(root, names, "folder", Path.is_dir)
 
 
 def find_file(root: Path, *names: str) -> Path:
@@ -149,10 +146,14 @@ def find_file(root: Path, *names: str) -> Path:
     Raises:
         FileNotFoundError: none does; the sentence names them.
     """
+    return _find(root, names, "file", Path.is_file)
+
+
+def _find(root: Path, names: Sequence[str], kind: str, exists: Callable[[Path], bool]) -> Path:
     for name in names:
-        if (root / name).is_file():
+        if exists(root / name):
             return root / name
-    raise FileNotFoundError(f"{root} holds no file {' or '.join(names)}; give the folder that the data set was unpacked to.")
+    raise FileNotFoundError(f"{root} holds no {kind} {' or '.join(names)}; give the folder that the data set was unpacked to.")
 
 
 def list_images(folder: Path) -> list[Path]:
