@@ -13,7 +13,7 @@ from PIL import Image
 
 from modeling_fer.configuration_fer import EXPRESSIONS
 from modeling_fer.data.ferplus import FER2013_EXPRESSIONS, vote_distributions
-from modeling_fer.data.source import EXPRESSION_NAMES, Sample, Source, find_file, list_folders, list_images, ordered_expressions
+from modeling_fer.data.source import Sample, Source, add_expression_folders, find_file, ordered_expressions
 
 FER2013_CODES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 USAGES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
@@ -131,12 +131,5 @@ def _read_folders(root: Path) -> Source:
         if not (root / split).is_dir():
             source.note(split, "The folder is missing.")
             continue
-        for folder in list_folders(root / split):
-            label = EXPRESSION_NAMES.get(folder.name.lower())
-            if label not in source.label_names:
-                known = ", ".join(FER2013_EXPRESSIONS)
-                source.note(str(folder.relative_to(root)), f"The folder is none of {known}; it is left out.")
-                continue
-            for file in list_images(folder):
-                source.samples.append(Sample(str(file.relative_to(root)), label, split, file=file, cropped=True))
+        add_expression_folders(source, root, root / split, split, FER2013_EXPRESSIONS, cropped=True)
     return source.checked()

@@ -4,15 +4,7 @@
 
 from pathlib import Path
 
-from modeling_fer.data.source import (
-    EXPRESSION_NAMES,
-    Sample,
-    Source,
-    find_folder,
-    list_folders,
-    list_images,
-    ordered_expressions,
-)
+from modeling_fer.data.source import EXPRESSION_NAMES, Source, add_expression_folders, find_folder, ordered_expressions
 
 SFEW_EXPRESSIONS = ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
 
@@ -30,12 +22,5 @@ def read_sfew(folder: str | Path) -> Source:
     root = Path(folder)
     source = Source(ordered_expressions(EXPRESSION_NAMES[name.lower()] for name in SFEW_EXPRESSIONS))
     for split, name in (("train", "Train"), ("validation", "Val")):
-        for expression in list_folders(find_folder(root, name, name.lower())):
-            label = EXPRESSION_NAMES.get(expression.name.lower())
-            if label not in source.label_names:
-                known = ", ".join(SFEW_EXPRESSIONS)
-                source.note(str(expression.relative_to(root)), f"The folder is none of {known}; it is left out.")
-                continue
-            for file in list_images(expression):
-                source.samples.append(Sample(str(file.relative_to(root)), label, split, file=file))
+        add_expression_folders(source, root, find_folder(root, name, name.lower()), split, SFEW_EXPRESSIONS)
     return source.checked()

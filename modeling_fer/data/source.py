@@ -166,6 +166,28 @@ def list_folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
+def add_expression_folders(
+    source: Source, root: Path, folder: Path, split: str, known: Iterable[str], cropped: bool = False
+) -> None:
+    """Adds the images of a split that has a folder for each expression; a folder of another name becomes a problem.
+
+    Args:
+        source: what is added to.
+        root: the data set's folder, which names are relative to.
+        folder: that of the split.
+        split: its name.
+        known: the names that the data set has for its expressions.
+        cropped: whether the images are face crops already.
+    """
+    for expression in list_folders(folder):
+        label = EXPRESSION_NAMES.get(expression.name.lower())
+        if label not in source.label_names:
+            source.note(str(expression.relative_to(root)), f"The folder is none of {', '.join(known)}; it is left out.")
+            continue
+        for file in list_images(expression):
+            source.samples.append(Sample(str(file.relative_to(root)), label, split, file=file, cropped=cropped))
+
+
 def ordered_expressions(names: Iterable[str]) -> list[str]:
     """Expressions in the package's order, others after them in alphabetical order."""
     unique = set(names)
