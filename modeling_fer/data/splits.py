@@ -51,14 +51,16 @@ def subject_folds(
     result = []
     outer = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     for number, (rest, test) in enumerate(outer.split(labels_array, labels_array, subjects_array)):
-        inner = StratifiedGroupKFold(parts, shuffle=True, random_state=seed + number)
-        train, validation = next(inner.split(rest, labels_array[rest], subjects_array[rest]))
+        train, validation = hold_out(labels_array[rest], subjects_array[rest], parts, seed + number)
         result.append(Fold(rest[train], rest[validation], test))
     return result
 
 
 def hold_out(
-    labels: Sequence[int], subjects: Sequence[str | int] | None = None, parts: int = 5, seed: int = 0
+    labels: Sequence[int] | np.ndarray,
+    subjects: Sequence[str | int] | np.ndarray | None = None,
+    parts: int = 5,
+    seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Splits a data set in two, its classes in about the same proportions and nobody on both sides.
 
