@@ -6,13 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from huggingface_hub import CommitInfo, HfApi
-from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
-try:
-    from httpx2 import TransportError
-except ImportError:
-    # huggingface_hub talks by httpx before its version 2.
-    from httpx import TransportError  # type: ignore[assignment]
+# HTTPError is httpx's, or from version 2 of huggingface_hub on httpx2's; taken from there it is the right one of both.
+from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalTokenNotFoundError
 
 REPOSITORY_TYPES = ("model", "dataset", "space")
 
@@ -71,7 +67,7 @@ def explained(push: Push) -> Iterator[None]:
             ) from error
         raise ConnectionError(f"The Hub answered {status} to the upload to {push.repository}. {whole}") from error
     # The client says only that it was "uploading" when the connection breaks, with the reason behind it.
-    except (TransportError, RuntimeError) as error:
+    except (HTTPError, RuntimeError) as error:
         raise ConnectionError(
             f"The Hub cannot be reached ({error.__cause__ or error or type(error).__name__}). {whole}"
         ) from error
