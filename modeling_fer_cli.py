@@ -96,7 +96,6 @@ def predict(
         if output is not None:
             with run.reporting(output):
                 run.write(output, list(pipeline.model.config.id2label.values()))
-                run.write_tracks(output, list(pipeline.model.config.id2label.values()))
     raise typer.Exit(1 if run.failures else 0)
 
 
@@ -107,7 +106,6 @@ def load_pipeline(model: str | None, device: str | None) -> "FacialExpressionPip
     # The imports make a million objects that stay: looking through them for garbage takes half a second.
     gc.disable()
     import huggingface_hub
-    import torch
     import transformers
 
     import modeling_fer
@@ -117,21 +115,16 @@ def load_pipeline(model: str | None, device: str | None) -> "FacialExpressionPip
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     huggingface_hub.logging.set_verbosity_error()
-    source = model or str(modeling_fer.checkpoint_folder())
+    from modeling_fer.loading import load_checkpoint, make_pipeline
+
     try:
-        kind = transformers.AutoConfig.from_pretrained(source).model_type
-        if kind != modeling_fer.FerConfig.model_type:
-            raise ValueError(f"it holds a model of type {kind!r}, not 'fer'.")
-        network = modeling_fer.FerForImageClassification.from_pretrained(source)
-        processor = modeling_fer.FerImageProcessor.from_pretrained(source)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise typer.BadParameter(f"{source} cannot be loaded: {reason}", param_hint="--model") from error
+        checkpoint = load_checkpoint(model or modeling_fer.checkpoint_folder())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--model") from error
     try:
-        where = None if device is None else torch.device(device)
-        return modeling_fer.FacialExpressionPipeline(network, image_processor=processor, device=where)
-    except (RuntimeError, AssertionError, ValueError) as error:
-        raise typer.BadParameter(f"{device} cannot be used here; try cpu.", param_hint="--device") from error
+        return make_pipeline(checkpoint, device)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--device") from error
 
 
 def make_folder(folder: Path, option: str) -> None:
@@ -302,50 +295,12 @@ class Run:
                 yield name, summarize_tracks(frames)
 
     def write(self, output: Path, labels: list[str]) -> None:
-        """Writes a row for each face, in the order that the faces were found; those of videos with time and track."""
-        import pyarrow as pa
+        """Writes a row for each face, and beside it a file with a row for each face that was followed through a video."""
+        from modeling_fer.tables import faces_table, tracks_table, write_table
 
-        rows = [face_row(name, n, face) for name, faces in self.rows for n, face in enumerate(faces, start=1)]
-        for name, frames in self.clips:
-            for time, faces in frames:
-                rows += [
-                    face_row(name, n, face) | {"time": time, "track": face["track"]} for n, face in enumerate(faces, start=1)
-                ]
-        write_table(pa.Table.from_pylist(rows, schema=output_schema(labels, videos=bool(self.clips))), output)
-
-    def write_tracks(self, output: Path, labels: list[str]) -> None:
-        """Writes a row for each face that was followed through a video, beside `output`."""
-        import pyarrow as pa
-
-        if not self.clips:
-            return
-        rows = [
-            {"file": name, "track": one.track, "first": one.first, "last": one.last, "frames": one.frames}
-            | {"expression": one.expressions[0]["label"], "probability": one.expressions[0]["score"]}
-            | {expression["label"]: expression["score"] for expression in one.expressions}
-            for name, summaries in self.summaries()
-            for one in summaries
-        ]
-        times = [("first", pa.float32()), ("last", pa.float32()), ("frames", pa.int32()), ("expression", pa.string())]
-        numbers = [(name, pa.float32()) for name in ("probability", *labels)]
-        schema = pa.schema([("file", pa.string()), ("track", pa.int32()), *times, *numbers])
-        write_table(pa.Table.from_pylist(rows, schema=schema), output.with_suffix(f".tracks{output.suffix}"))
-
-
-def write_table(table: Any, output: Path) -> None:
-    """Writes a table in the form that the file's suffix names."""
-    if output.suffix == ".parquet":
-        from pyarrow import parquet
-
-        parquet.write_table(table, output)
-    elif output.suffix == ".csv":
-        from pyarrow.csv import write_csv
-
-        write_csv(table, output)
-    else:
-        import json
-
-        output.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table.to_pylist()))
+        write_table(faces_table(self.rows, self.clips, labels), output)
+        if self.clips:
+            write_table(tracks_table(self.summaries(), labels), output.with_suffix(f".tracks{output.suffix}"))
 
 
 def walk_sorted(folder: Path, unreadable: Any) -> Iterator[tuple[Path, list[str], list[str]]]:
@@ -355,26 +310,6 @@ def walk_sorted(folder: Path, unreadable: Any) -> Iterator[tuple[Path, list[str]
     for root, folders, names in os.walk(folder, onerror=unreadable):
         folders.sort()
         yield Path(root), folders, names
-
-
-def face_row(name: str, number: int, face: dict[str, Any]) -> dict[str, Any]:
-    """One face as a flat row."""
-    best = face["expressions"][0]
-    scores = {one["label"]: one["score"] for one in face["expressions"]}
-    row = {"file": name, "face": number, **face["box"], "detection_score": face["score"]}
-    return row | {"expression": best["label"], "probability": best["score"], **scores}
-
-
-def output_schema(labels: list[str], videos: bool) -> Any:
-    """Columns of the output: where the face is, its likeliest expression, and the probability of every expression; with videos also
-    the time in seconds and the number of the face's track.
-    """
-    import pyarrow as pa
-
-    boxes = [(edge, pa.int32()) for edge in ("xmin", "ymin", "xmax", "ymax")]
-    frames = [("time", pa.float32()), ("track", pa.int32())] if videos else []
-    found = [("file", pa.string()), *frames, ("face", pa.int32()), *boxes, ("detection_score", pa.float32())]
-    return pa.schema([*found, ("expression", pa.string()), *((name, pa.float32()) for name in ("probability", *labels))])
 
 
 if __name__ == "__main__":

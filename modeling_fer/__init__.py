@@ -5,7 +5,6 @@ Importing the package registers its classes with transformers, so that `AutoMode
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any
 
 from modeling_fer import registration as _registration  # noqa: F401  (for its effect)
@@ -16,7 +15,7 @@ from modeling_fer.image_processing_fer import FerImageProcessor
 from modeling_fer.modeling_fer import FerForImageClassification, FerModel
 from modeling_fer.pipeline_fer import FacialExpressionPipeline
 
-__version__ = version("modeling-fer")
+__version__ = "0.1.0"
 
 # These need the extra `train`, and are imported when they are asked for.
 _LAZY = {

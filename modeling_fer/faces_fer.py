@@ -4,6 +4,7 @@ It travels with every checkpoint, because crops made otherwise than the training
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,10 +97,12 @@ class MtcnnDetector:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         if scale < 1:
             searched = [image.resize(size, Image.Resampling.BILINEAR) for image in searched]
-        self.mtcnn.min_face_size = max(20, self.min_face * max(size))
-        if min(size) < self.mtcnn.min_face_size:
+        # A copy shares the networks but not the setting, so that threads may search photos of different sizes with one detector.
+        mtcnn = copy(self.mtcnn)
+        mtcnn.min_face_size = max(20, self.min_face * max(size))
+        if min(size) < mtcnn.min_face_size:
             return [[] for _ in images]
-        boxes, scores, points = self.mtcnn.detect(searched, landmarks=True)
+        boxes, scores, points = mtcnn.detect(searched, landmarks=True)
         ratio = np.array((width, height)) / np.array(size)
         return [self._faces(*found, ratio) for found in zip(boxes, scores, points, strict=True)]
 

@@ -22,12 +22,13 @@ MAX_PIXELS = 150_000_000
 """Images of more pixels are refused before they are decoded."""
 
 
-def open_image(image: FaceImage) -> Image.Image:
+def open_image(image: FaceImage, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Opens anything that shows a picture as an upright 8-bit PIL image.
 
     Args:
         image: a path or URL; a PIL image of any mode; or an array or tensor of the shape (height, width), (height, width,
             channels) or (channels, height, width) with 1, 3 or 4 channels, uint8, uint16 or float in [0, 1].
+        max_pixels: files of more pixels are refused before they are decoded.
 
     Returns:
         A PIL image of mode L or RGB, turned as its EXIF orientation says. Transparent parts lie on white.
@@ -38,7 +39,7 @@ def open_image(image: FaceImage) -> Image.Image:
             sentence names the input.
     """
     if isinstance(image, (str, Path)):
-        return _open_file(image)
+        return _open_file(image, max_pixels)
     if isinstance(image, Image.Image):
         return _to_8_bit(ImageOps.exif_transpose(image))
     if isinstance(image, torch.Tensor):
@@ -48,7 +49,7 @@ def open_image(image: FaceImage) -> Image.Image:
     raise ValueError(f"An image is a path, a PIL image, an array or a tensor, but here it is a {type(image).__name__}.")
 
 
-def _open_file(source: str | Path) -> Image.Image:
+def _open_file(source: str | Path, max_pixels: int) -> Image.Image:
     name = str(source)
     if name.startswith(("http://", "https://", "data:image/")):
         return _to_8_bit(load_image(name))
@@ -65,7 +66,7 @@ def _open_file(source: str | Path) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             opened = Image.open(path)
     except Image.DecompressionBombError:
-        raise ValueError(f"{name} says that it has over {MAX_PIXELS:,} pixels; make it smaller.") from None
+        raise ValueError(f"{name} says that it has over {max_pixels:,} pixels; make it smaller.") from None
     except UnidentifiedImageError:
         raise ValueError(f"{name} is not an image that can be read.") from None
     except PermissionError:
@@ -73,8 +74,8 @@ def _open_file(source: str | Path) -> Image.Image:
     except BROKEN_FILE_ERRORS as error:
         raise ValueError(f"{name} is broken: {error}.") from None
     with opened:
-        if opened.width * opened.height > MAX_PIXELS:
-            raise ValueError(f"{name} has {opened.width}x{opened.height} pixels, over {MAX_PIXELS:,}; make it smaller.")
+        if opened.width * opened.height > max_pixels:
+            raise ValueError(f"{name} has {opened.width}x{opened.height} pixels, over {max_pixels:,}; make it smaller.")
         try:
             return _to_8_bit(ImageOps.exif_transpose(opened))
         except BROKEN_FILE_ERRORS as error:

@@ -60,6 +60,25 @@ def release_run(
     write_release(checkpoint, card, folder, picture)
 
 
+def release_space(space: str | Path, folder: str | Path) -> None:
+    """Writes the folder of a Space: the page, and this package beside it, so that the Space needs nothing that is not on PyPI.
+
+    Args:
+        space: folder of the page.
+        folder: where the release is written; what it held before is lost.
+
+    Raises:
+        FileNotFoundError: there is no page.
+    """
+    if not (Path(space) / "app.py").is_file():
+        raise FileNotFoundError(f"{space} holds no page; give the folder that app.py lies in.")
+    left_out = shutil.ignore_patterns("__pycache__", "*.pyi")
+    if Path(folder).is_dir():
+        shutil.rmtree(folder)
+    shutil.copytree(space, folder, ignore=left_out)
+    shutil.copytree(Path(__file__).parent, Path(folder) / "modeling_fer", ignore=left_out)
+
+
 def adjustment(shares: Tensor, strength: float) -> Tensor:
     """What logit adjustment after training (Menon et al., "Long-tail learning via logit adjustment", ICLR 2021) adds to the logits.
 

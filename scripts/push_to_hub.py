@@ -1,13 +1,14 @@
-"""Publishes a model or a prepared data set on the Hub, in one commit.
+"""Publishes a model, a prepared data set or the Space on the Hub, in one commit.
 
     python scripts/push_to_hub.py model runs/rafdb me/fer-rafdb --results results/rafdb.json --dry-run
     python scripts/push_to_hub.py model runs/rafdb me/fer-rafdb --results results/rafdb.json --private --tag v1
     python scripts/push_to_hub.py dataset prepared/mine me/my-faces
+    python scripts/push_to_hub.py space space me/expressions
 
 A model's repository is written to --release first: weights, configuration, the code that travels with them, and a card with the run's
-own figures (scripts/evaluate_checkpoint.py --output writes them) and recipe. A second push of the same content sends nothing. With
---dry-run nothing is sent at all. The bundled checkpoint is released already: python scripts/push_to_hub.py release
-modeling_fer/checkpoints/fer-plus-48 me/fer-plus-48.
+own figures (scripts/evaluate_checkpoint.py --output writes them) and recipe. So is the Space, with the package beside its page. A
+second push of the same content sends nothing. With --dry-run nothing is sent at all. The bundled checkpoint is released already:
+python scripts/push_to_hub.py release modeling_fer/checkpoints/fer-plus-48 me/fer-plus-48.
 """
 
 import argparse
@@ -35,7 +36,9 @@ def main() -> None:
     parser.add_argument("repository", help="user/name")
     parser.add_argument("--results", type=Path, help="results file of the model, for its card")
     parser.add_argument(
-        "--release", type=Path, help="folder that a model's repository is written to; release/ in the run if not given"
+        "--release",
+        type=Path,
+        help="folder that a model's or Space's repository is written to; release/ in the run or build/space if not given",
     )
     parser.add_argument("--dry-run", action="store_true", help="write and list what would be sent, and send nothing")
     parser.add_argument("--private", action="store_true", help="make a new repository private")
@@ -46,12 +49,17 @@ def main() -> None:
     folder = arguments.folder
     try:
         if arguments.what == "model":
-            # Only a model needs torch.
+            # Only what is written here needs torch.
             from modeling_fer.release import release_run
 
             folder = arguments.release or arguments.folder / "release"
             results = read_results(arguments.results) if arguments.results is not None else []
             release_run(arguments.folder, arguments.repository, folder, results, PICTURE)
+        elif arguments.what == "space":
+            from modeling_fer.release import release_space
+
+            folder = arguments.release or Path("build/space")
+            release_space(arguments.folder, folder)
         kind = "model" if arguments.what == "release" else arguments.what
         push = Push(folder, arguments.repository, kind, arguments.private, arguments.revision, arguments.tag)
         if arguments.dry_run:

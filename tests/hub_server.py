@@ -52,6 +52,10 @@ class Hub:
     faults: list[tuple[str, int | str]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def add(self, key: str, files: dict[str, bytes]) -> None:
+        """A repository that is there from the start."""
+        self.repositories[key] = Repository(commits={"1" * 40: files}, references={"main": "1" * 40})
+
     def fault(self, request: str) -> int | str | None:
         with self.lock:
             for position, (part, fault) in enumerate(self.faults):
@@ -214,7 +218,7 @@ def information(handler: Handler, body: bytes, kind: str, name: str, revision: s
     if oid is None:
         handler.answer(404, {"error": "Revision not found"}, X_Error_Code="RevisionNotFound")
         return
-    siblings = [{"rfilename": path} for path in repository.commits[oid]]
+    siblings = [{"rfilename": path, "size": len(content)} for path, content in repository.commits[oid].items()]
     handler.answer(200, {"id": name, "sha": oid, "private": repository.private, "siblings": siblings, "tags": []})
 
 

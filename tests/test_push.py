@@ -11,6 +11,7 @@ import torch
 from conftest import ROOT
 from hub_server import TOKEN, serve
 from huggingface_hub import ModelCard
+from packaging.requirements import Requirement
 from test_readers import save
 from test_remote_code import make_import_path, run_cleanly
 from test_run_faults import limit_file_size
@@ -165,6 +166,35 @@ def test_a_download_onto_a_full_disk_leaves_no_broken_cache(hub, tmp_path):
     assert full.returncode != 0
     again = python(LOAD.replace('"user/fer"', '"user/fer", revision="v1"'), hub, home)
     assert again.returncode == 0 and int(again.stdout) > 3_000_000, again.stderr
+
+
+BUILD = """
+import os, sys
+sys.path = [os.getcwd(), *[path for path in sys.path if "site-packages" not in path], sys.argv[1]]
+import app, modeling_fer
+assert modeling_fer.__file__.startswith(os.getcwd()), modeling_fer.__file__
+page = app.build()
+print([face["expressions"][0]["label"] for face in app.predict(sys.argv[2])])
+"""
+
+
+@pytest.mark.slow
+def test_the_space_is_pushed_with_the_package_and_needs_only_its_requirements(hub, photo_path, tmp_path):
+    release = tmp_path / "release"
+    command = [sys.executable, ROOT / "scripts/push_to_hub.py", "space", ROOT / "space", "user/page", "--release", release]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(hub, tmp_path))
+    assert done.returncode == 0, done.stderr
+    sent = files(hub, key="spaces/user/page")
+    assert {"app.py", "README.md", "requirements.txt", "modeling_fer/checkpoints/fer-plus-48/model.safetensors"} <= set(sent)
+    names = [Requirement(line).name for line in sent["requirements.txt"].decode().splitlines()]
+    path = make_import_path(tmp_path / "packages", names)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", BUILD, path, photo_path], cwd=release, capture_output=True, text=True,
+        env=environment(hub, tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stdout.endswith("['happiness']\n"), done.stderr
+    wrong = subprocess.run([*command[:3], tmp_path, "user/page"], capture_output=True, text=True)
+    assert wrong.returncode == 2 and "holds no page; give the folder that app.py lies in" in wrong.stderr
 
 
 @pytest.mark.slow
