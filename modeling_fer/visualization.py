@@ -93,9 +93,17 @@ def _paste_map(photo: Image.Image, face: dict[str, Any], scale: float) -> None:
     size = max(1, round(face["crop"]["size"] * scale))
     layer = color_map(face["relevance_map"], (size, size))
     forward = np.vstack([_crop_to_photo(face["crop"], scale, size), [0, 0, 1]])
+    corners = forward[:2] @ [[0, size, size, 0], [0, 0, size, size], [1, 1, 1, 1]]
+    # Only the part of the photo that the crop covers, which is small in most photos.
+    low = np.clip(np.floor(corners.min(1)), 0, photo.size).astype(int)
+    high = np.clip(np.ceil(corners.max(1)), 0, photo.size).astype(int)
+    if (high <= low).any():
+        return
     backward = np.linalg.inv(forward)[:2]
-    placed = layer.transform(photo.size, Image.Transform.AFFINE, tuple(backward.ravel()), Image.Resampling.BILINEAR)
-    photo.paste(placed.convert("RGB"), mask=placed.getchannel("A"))
+    backward[:, 2] += backward[:, :2] @ low
+    region = (int(high[0] - low[0]), int(high[1] - low[1]))
+    placed = layer.transform(region, Image.Transform.AFFINE, tuple(backward.ravel()), Image.Resampling.BILINEAR)
+    photo.paste(placed.convert("RGB"), (int(low[0]), int(low[1])), placed.getchannel("A"))
 
 
 def _draw_box(photo: Image.Image, face: dict[str, Any], scale: float, number: int, count: int) -> None:

@@ -21,7 +21,7 @@ import gradio as gr
 import pandas as pd
 import pillow_heif
 import torch
-from limits import MAX_PHOTO_MEGABYTES, MAX_VIDEO_MEGABYTES, MAX_VIDEO_SECONDS, check_video, count_pictures, open_photo
+from limits import MAX_PHOTO_MEGABYTES, MAX_VIDEO_MEGABYTES, MAX_VIDEO_SECONDS, check_video, note_animation, open_photo
 from photo_input import PhotoInput
 from PIL import Image
 from reading import LiveSession, load_reader, read_video
@@ -32,7 +32,8 @@ from modeling_fer.video import summarize_tracks
 from modeling_fer.visualization import draw_faces
 
 HERE = Path(__file__).parent
-WELCOME = status("Choose a photo, or click the example.")
+EXAMPLE = str(HERE / "examples" / "astronaut.jpg")
+WELCOME = "Choose a photo, or click the example."
 LIVE_SECONDS = 120
 SET_OPACITY = "value => { document.documentElement.style.setProperty('--fer-map-opacity', value / 100) }"
 
@@ -51,11 +52,9 @@ def explained() -> Iterator[None]:
 
 
 @on_gpu
-def read_photo(path: str, repository: str) -> tuple[Image.Image, Faces]:
-    """A photo and its faces."""
-    with explained():
-        photo = open_photo(path)
-        return photo, load_reader(repository).photo(photo)
+def find_faces(photo: Image.Image, repository: str) -> Faces:
+    """The faces of a photo."""
+    return load_reader(repository).photo(photo)
 
 
 def predict(path: str | None) -> list[dict[str, Any]]:
@@ -64,20 +63,29 @@ def predict(path: str | None) -> list[dict[str, Any]]:
     """
     if path is None:
         raise gr.Error("No photo was given; pass handle_file('photo.jpg').", print_exception=False)
-    return [portable(face) for face in read_photo(path, "")[1]]
+    with explained():
+        photo = open_photo(path)
+    return [portable(face) for face in find_faces(photo, "")]
 
 
 def show_photo(path: str | None, repository: str) -> tuple[Any, ...]:
-    """Everything on the right of the photo tab."""
+    """What is found in a photo, in the order of the outputs of the photo tab."""
     if path is None:
-        return WELCOME, None, [], gr.Radio(choices=[], visible=False), gr.Row(visible=False), "", None
-    photo, faces = read_photo(path, repository)
-    if (pictures := count_pictures(path)) > 1:
-        gr.Info(f"{Path(path).name} is an animation; the first of its {pictures} pictures is read.")
+        return no_photo(WELCOME)
+    try:
+        photo = open_photo(path)
+    except ValueError as error:
+        return no_photo(str(error))
+    faces = find_faces(photo, repository)
     views = view_faces(photo, faces)
     titles = gr.Radio(choices=[(view.title, number) for number, view in enumerate(views)], value=0, visible=len(views) > 1)
-    row = gr.Row(visible=bool(views))
-    return status(count_faces(faces)), draw_faces(photo, faces), views, titles, row, *show_face(views, 0)
+    message = f"{count_faces(faces)} {note_animation(path)}".strip()
+    return status(message), draw_faces(photo, faces), views, titles, gr.Row(visible=bool(views)), *show_face(views, 0)
+
+
+def no_photo(message: str) -> tuple[Any, ...]:
+    """A message, and nothing else, in the order of the outputs of the photo tab."""
+    return status(message), None, [], gr.Radio(choices=[], visible=False), gr.Row(visible="hidden"), "", None
 
 
 def show_face(views: list[FaceView], number: int) -> tuple[str, dict[str, float] | None]:
@@ -92,8 +100,7 @@ def show_frame(
     session = session or LiveSession()
     if frame is None:
         return "", None, session
-    with explained():
-        faces = session.read(load_reader(repository), frame)
+    faces = session.read(load_reader(repository), frame)
     names = ", ".join(face["expressions"][0]["label"] for face in faces) or "no face"
     shown = picture(draw_faces(frame, faces), "JPEG", f"The camera's picture: {names}", 'class="fer-live"')
     return shown, {one["label"]: one["score"] for one in faces[0]["expressions"]} if faces else None, session
@@ -112,30 +119,32 @@ def read_frames(path: str, fps: float, repository: str, folder: Path, progress: 
     """Reads a video while the page shows how far it is."""
     with explained():
         seconds = check_video(path)
-        reader = load_reader(repository)
-        return read_video(reader, path, fps, folder, lambda time: progress(min(time / seconds, 1.0)))
+        return read_video(
+            load_reader(repository), path, fps, folder, lambda time: progress(min(time / seconds, 1.0), "Reading frames")
+        )
 
 
 def show_video(path: str | None, fps: float, repository: str, progress: gr.Progress = gr.Progress()) -> tuple[Any, ...]:  # noqa: B008
-    """Everything below the button of the video tab."""
+    """What is found in a video, in the order of the outputs of the video tab."""
     if path is None:
-        raise gr.Error("No video is chosen yet; choose one above.", print_exception=False)
+        return no_video("No video is chosen yet; choose one above.")
     folder = tempfile.TemporaryDirectory(prefix="fer-")
-    frames = read_frames(path, fps, repository, Path(folder.name), progress)
+    try:
+        frames = read_frames(path, fps, repository, Path(folder.name), progress)
+    except gr.Error as error:
+        return no_video(error.message)
     tracks = summarize_tracks(frames)
     choices = [(track_title(one), one.track) for one in tracks]
     titles = gr.Radio(choices=choices, value=tracks[0].track if tracks else None, visible=bool(tracks))
-    result = VideoResult(frames, folder)
-    files = [str(Path(folder.name) / name) for name in ("annotated.mp4", "faces.csv")]
     plot = timeline(frames, tracks[0].track) if tracks else None
-    return (
-        status(count_tracks(tracks, frames)),
-        files[0],
-        titles,
-        plot,
-        gr.DownloadButton(value=files[1], interactive=True),
-        result,
-    )
+    annotated, table = (str(Path(folder.name) / name) for name in ("annotated.mp4", "faces.csv"))
+    download = gr.DownloadButton(value=table, interactive=True)
+    return status(count_tracks(tracks, frames)), annotated, titles, plot, download, VideoResult(frames, folder)
+
+
+def no_video(message: str) -> tuple[Any, ...]:
+    """A message, and nothing else, in the order of the outputs of the video tab."""
+    return status(message), None, gr.Radio(choices=[], visible=False), None, gr.DownloadButton(interactive=False), None
 
 
 def show_track(result: VideoResult | None, track: int) -> pd.DataFrame | None:
@@ -143,11 +152,13 @@ def show_track(result: VideoResult | None, track: int) -> pd.DataFrame | None:
     return None if result is None else timeline(result.frames, track)
 
 
-def choose_model(repository: str) -> tuple[str, str]:
+def choose_model(repository: str, used: str) -> tuple[str, str]:
     """Loads another model; where that fails, the one of before stays."""
     repository = repository.strip()
-    with explained():
+    try:
         labels = load_reader(repository).labels
+    except ValueError as error:
+        return used, status(str(error))
     return repository, status(f"{repository or 'The model of this page'} is in use: {', '.join(labels)}.")
 
 
@@ -166,7 +177,7 @@ def build_photo_tab(repository: gr.State) -> None:
                 [[str(HERE / "examples" / "astronaut.jpg")]], photo, label="Example: Eileen Collins, NASA, public domain"
             )
         with gr.Column():
-            message = gr.HTML(WELCOME)
+            message = gr.HTML(status(WELCOME))
             boxes = gr.Image(
                 label="Faces found",
                 format="jpeg",
@@ -176,7 +187,7 @@ def build_photo_tab(repository: gr.State) -> None:
             )
     views = gr.State([])
     titles = gr.Radio(label="Face", visible=False, elem_id="faces")
-    with gr.Row(visible=False) as row:
+    with gr.Row(visible="hidden") as row:
         with gr.Column():
             figure = gr.HTML(elem_id="face")
             opacity = gr.Slider(
@@ -264,12 +275,12 @@ def build_model_choice(repository: gr.State) -> None:
         )
         button = gr.Button("Load")
         message = gr.HTML()
-    gr.on([button.click, name.submit], choose_model, name, [repository, message], api_visibility="private")
+    gr.on([button.click, name.submit], choose_model, [name, repository], [repository, message], api_visibility="private")
 
 
 def build() -> gr.Blocks:
-    """The whole page."""
-    load_reader("")
+    """The whole page, with a model that has read one photo: the first time takes longest."""
+    find_faces(open_photo(EXAMPLE), "")
     with gr.Blocks(title="Facial expressions, and where they were read", delete_cache=(600, 3600)) as page:
         gr.Markdown((HERE / "texts" / "title.md").read_text())
         repository = gr.State("")

@@ -28,10 +28,11 @@ def open_photo(path: str) -> Image.Image:
         raise ValueError(f"{without_folder(error, path)} Photos are JPEG, PNG, WebP, HEIC or other image files.") from error
 
 
-def count_pictures(path: str) -> int:
-    """How many pictures an image file holds: more than one if it is an animation."""
+def note_animation(path: str) -> str:
+    """A sentence on an image file that holds several pictures; empty for others."""
     with Image.open(path) as image:
-        return getattr(image, "n_frames", 1)
+        count = getattr(image, "n_frames", 1)
+    return f"It is an animation; the first of its {count} pictures is read." if count > 1 else ""
 
 
 def check_video(path: str) -> float:

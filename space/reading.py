@@ -21,7 +21,7 @@ from modeling_fer.video import FaceTracker, Smoother, VideoWriter, analyse_video
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 LIVE_SEARCH_SIZE, VIDEO_SEARCH_SIZE = 256, 400
-LIVE_MIN_FACE = 0.12
+LIVE_MIN_FACE = 0.15
 LIVE_FPS = 10.0
 SMOOTHING_SECONDS = 0.4
 MAX_MODEL_MEGABYTES = 300

@@ -75,13 +75,15 @@ def camera_video(photo_path, tmp_path_factory) -> Path:
     """What Chromium's fake camera shows: the photo, 640x480, as MJPEG."""
     import av
 
-    frame = Image.new("RGB", (640, 480), "gray")
-    frame.paste(Image.open(photo_path).convert("RGB").resize((480, 480)), (80, 0))
+    photo = Image.open(photo_path).convert("RGB").resize((480, 480))
     path = tmp_path_factory.mktemp("camera") / "camera.mjpeg"
     with av.open(str(path), "w", format="mjpeg") as container:
         stream = container.add_stream("mjpeg", rate=20)
         stream.width, stream.height, stream.pix_fmt = 640, 480, "yuvj420p"
-        for _ in range(40):
+        for number in range(40):
+            # It moves, so that each frame differs from the one before.
+            frame = Image.new("RGB", (640, 480), "gray")
+            frame.paste(photo, (40 + 2 * number, 0))
             container.mux(stream.encode(av.VideoFrame.from_image(frame)))
         container.mux(stream.encode())
     return path
@@ -166,16 +168,18 @@ def test_bad_photos_are_one_message_and_the_page_goes_on(browser, server, photo_
     page, errors = open_page(browser, server[0], size)
     (tmp_path / "notes.txt").write_text("no picture")
     upload(page, "photo", tmp_path / "notes.txt")
-    expect(page.get_by_text("image/* file")).to_be_visible()
+    expect(page.get_by_text("Invalid file type: notes.txt")).to_be_visible()
     # Named as a photo it gets past the browser's own check.
     (tmp_path / "notes.jpg").write_text("no picture")
     upload(page, "photo", tmp_path / "notes.jpg")
-    expect(page.get_by_text("notes.jpg is not an image that can be read.")).to_be_visible(timeout=20_000)
-    page.get_by_label("Clear").first.click()
+    expect(page.get_by_role("status").filter(has_text="notes.jpg is not an image that can be read.")).to_be_visible(
+        timeout=20_000
+    )
+    page.get_by_label("Remove Image").click()
     Image.new("RGB", (320, 240), "teal").save(tmp_path / "teal.png")
     upload(page, "photo", tmp_path / "teal.png")
     expect(page.get_by_role("status").filter(has_text="No face was found.")).to_be_visible(timeout=20_000)
-    page.get_by_label("Clear").first.click()
+    page.get_by_label("Remove Image").click()
     upload(page, "photo", photo_path)
     expect(page.get_by_role("status").filter(has_text="One face was found.")).to_be_visible(timeout=20_000)
     assert [error for error in errors if "notes.jpg" not in error] == []
@@ -204,12 +208,17 @@ def test_the_camera_is_read_while_it_runs(browser, server):
     expect(page.locator("#live-scores")).to_contain_text("happiness")
     page.evaluate("""() => {
         window.frames_shown = 0;
-        new MutationObserver(() => { window.frames_shown += 1 }).observe(
-            document.querySelector('#live'), {subtree: true, childList: true, attributes: true, attributeFilter: ['src']});
+        let last = '';
+        const look = () => {
+            const image = document.querySelector('#live img');
+            if (image && image.src !== last) { last = image.src; window.frames_shown += 1 }
+            requestAnimationFrame(look);
+        };
+        look();
     }""")
-    page.wait_for_timeout(3000)
-    frames = page.evaluate("window.frames_shown") / 3
-    assert frames >= 4, f"{frames:.1f} frames a second are shown"
+    page.wait_for_timeout(4000)
+    # The aim is 8 on two cores that do nothing else; a machine that tests may be busy.
+    assert page.evaluate("window.frames_shown") / 4 >= 3
     page.locator("#camera button", has_text="Stop").click()
     assert errors == []
     page.close()
