@@ -43,7 +43,13 @@ def describe_dataset(result: dict[str, Any]) -> str:
     """A result's data set in words."""
     name = DATASET_NAMES.get(result["dataset"], result["dataset"])
     without = f", without {', '.join(result['without'])}" if result.get("without") else ""
-    return name + without + (", faces cut anew" if result.get("recut") else "")
+    return ", ".join([name + without, *departures(result)])
+
+
+def departures(result: dict[str, Any]) -> list[str]:
+    """How a measurement departs from one look at each image as it is."""
+    recut = ["faces cut anew"] if result.get("recut") else []
+    return recut + (["averaged with mirror images"] if result.get("mirrored") else [])
 
 
 def eval_results(results: Sequence[dict[str, Any]]) -> list[EvalResult]:
@@ -55,7 +61,7 @@ def eval_results(results: Sequence[dict[str, Any]]) -> list[EvalResult]:
             dataset_type=result["dataset"],
             dataset_name=describe_dataset(result),
             # The Hub joins entries of one data set, configuration and split.
-            dataset_config="faces cut anew" if result.get("recut") else None,
+            dataset_config=", ".join(departures(result)) or None,
             dataset_split=result["split"],
             metric_type=kind,
             metric_name=f"{name} ({len(result['recall'])} classes, {result['images']} images)",

@@ -139,7 +139,11 @@ def rename_columns(columns: FaceColumns, names: list[str], renamed: Mapping[str,
 
 
 def evaluate_columns(
-    model: FerForImageClassification, processor: FerImageProcessor, columns: FaceColumns, without: Sequence[str] = ()
+    model: FerForImageClassification,
+    processor: FerImageProcessor,
+    columns: FaceColumns,
+    without: Sequence[str] = (),
+    mirrored: bool = False,
 ) -> dict[str, Any]:
     """What a model scores on a data set whose classes may differ from its own.
 
@@ -147,6 +151,7 @@ def evaluate_columns(
         model, processor: a checkpoint.
         columns: the data set; classes are matched by name.
         without: classes whose images are left out.
+        mirrored: average the probabilities of each image with those of its mirror image.
 
     Returns:
         The metrics of `ExpressionMetrics` among the classes that model and data set share, with the recalls by name; `images`, their
@@ -169,7 +174,11 @@ def evaluate_columns(
     position = torch.tensor([shared.index(name) if name in shared else -1 for name in columns.label_names])
     labels = position[columns.labels]
     kept = labels >= 0
-    probabilities = predict_columns(model, processor, columns)[kept]
+    probabilities = predict_columns(model, processor, columns)
+    if mirrored:
+        mirror = replace(columns, images=columns.images.flip(3))
+        probabilities = (probabilities + predict_columns(model, processor, mirror)) / 2
+    probabilities = probabilities[kept]
     labels = labels[kept]
     among_all = torch.tensor([names.index(name) for name in shared])[labels]
     among_shared = map_classes(probabilities, names, shared)
@@ -185,6 +194,7 @@ def evaluate_checkpoint(
     dataset: datasets.Dataset,
     without: Sequence[str] = (),
     recut: bool = False,
+    mirrored: bool = False,
     renamed: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """What a checkpoint scores on a data set as it was read.
@@ -194,6 +204,7 @@ def evaluate_checkpoint(
         dataset: with the columns that `decode_columns` takes.
         without: classes whose images are left out.
         recut: search the face in each image and cut it anew, as the pipeline does with photos.
+        mirrored: as for `evaluate_columns`.
         renamed: see `rename_columns`.
 
     Returns:
@@ -205,7 +216,7 @@ def evaluate_checkpoint(
         dataset = recut_faces(dataset, MtcnnDetector(), FaceCropper.from_config(model.config))
     columns = decode_columns(dataset.remove_columns(unused_columns(dataset)), processor, LANDMARK_POINTS["all"])
     columns = rename_columns(columns, list(model.config.id2label.values()), renamed or {})
-    return evaluate_columns(model, processor, columns, without)
+    return evaluate_columns(model, processor, columns, without, mirrored)
 
 
 def unused_columns(dataset: datasets.Dataset) -> list[str]:

@@ -212,7 +212,9 @@ class VideoWriter:
 
     def __init__(self, path: str | Path, fps: float):
         self.container = av.open(str(path), "w")
-        self.stream = self.container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000), options={"crf": "23"})
+        self.stream = self.container.add_stream(
+            "libx264", rate=Fraction(fps).limit_denominator(1000), options={"crf": "23", "preset": "veryfast"}
+        )
         self.stream.pix_fmt = "yuv420p"
         self.size: tuple[int, int] | None = None
 

@@ -62,8 +62,17 @@ def draw_faces(image: Image.Image, faces: list[dict[str, Any]]) -> Image.Image:
         if face["relevance_map"] is not None:
             _paste_map(photo, face, scale)
     for number, face in enumerate(faces, start=1):
-        _draw_box(photo, face, scale, number, len(faces))
+        _draw_box(photo, face, scale, _name(face, number, len(faces)))
     return photo
+
+
+def _name(face: dict[str, Any], number: int, count: int) -> str:
+    """What stands at a box: the number of the face's track in a video, of the face where a photo has several, and its expression."""
+    best = face["expressions"][0]
+    expression = f"{best['label']} {best['score']:.0%}"
+    if face.get("track") is not None:
+        return f"{face['track']} {expression}"
+    return expression if count == 1 or "track" in face else f"{number} {expression}"
 
 
 def _reduce(image: Image.Image) -> tuple[Image.Image, float]:
@@ -106,14 +115,12 @@ def _paste_map(photo: Image.Image, face: dict[str, Any], scale: float) -> None:
     photo.paste(placed.convert("RGB"), (int(low[0]), int(low[1])), placed.getchannel("A"))
 
 
-def _draw_box(photo: Image.Image, face: dict[str, Any], scale: float, number: int, count: int) -> None:
+def _draw_box(photo: Image.Image, face: dict[str, Any], scale: float, text: str) -> None:
     draw = ImageDraw.Draw(photo)
     box = face["box"]
     left, top, right, bottom = (box[edge] * scale for edge in ("xmin", "ymin", "xmax", "ymax"))
     width = max(2, round(min(photo.size) / 250))
     draw.rectangle((left, top, right, bottom), outline=ACCENT, width=width)
-    best = face["expressions"][0]
-    text = f"{best['label']} {best['score']:.0%}" if count == 1 else f"{number} {best['label']} {best['score']:.0%}"
     font = ImageFont.load_default(max(12, round(min(photo.size) / 32)))
     _, _, text_right, text_bottom = draw.textbbox((0, 0), text, font=font)
     height = text_bottom + 6

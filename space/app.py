@@ -173,9 +173,7 @@ def build_photo_tab(repository: gr.State) -> None:
                 height=360,
                 elem_id="photo",
             )
-            gr.Examples(
-                [[str(HERE / "examples" / "astronaut.jpg")]], photo, label="Example: Eileen Collins, NASA, public domain"
-            )
+            gr.Examples([[EXAMPLE]], photo, label="Example, public domain", example_labels=["Eileen Collins, NASA"])
         with gr.Column():
             message = gr.HTML(status(WELCOME))
             boxes = gr.Image(
@@ -245,7 +243,7 @@ def build_video_tab(repository: gr.State) -> None:
             message = gr.HTML(status("Choose a video, then press the button."))
             annotated = gr.Video(label="Faces followed", interactive=False, height=360, elem_id="annotated")
             table = gr.DownloadButton("Download all figures (CSV)", interactive=False)
-    titles = gr.Radio(label="Face", visible=False)
+    titles = gr.Radio(label="Face followed", visible=False)
     plot = gr.LinePlot(
         x="seconds",
         y="probability",

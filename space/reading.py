@@ -21,7 +21,7 @@ from modeling_fer.video import FaceTracker, Smoother, VideoWriter, analyse_video
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 LIVE_SEARCH_SIZE, VIDEO_SEARCH_SIZE = 256, 400
-LIVE_MIN_FACE = 0.15
+LIVE_MIN_FACE, VIDEO_MIN_FACE = 0.15, 0.06
 LIVE_FPS = 10.0
 SMOOTHING_SECONDS = 0.4
 MAX_MODEL_MEGABYTES = 300
@@ -42,7 +42,8 @@ class Reader:
         live = Checkpoint(deepcopy(checkpoint.model), checkpoint.image_processor)
         self.live = make_pipeline(live, "cpu", MtcnnDetector(search_size=LIVE_SEARCH_SIZE, min_face=LIVE_MIN_FACE))
         self.photo = make_pipeline(checkpoint, DEVICE, MtcnnDetector(DEVICE))
-        self.video = make_pipeline(checkpoint, DEVICE, MtcnnDetector(DEVICE, search_size=VIDEO_SEARCH_SIZE))
+        detector = MtcnnDetector(DEVICE, min_face=VIDEO_MIN_FACE, search_size=VIDEO_SEARCH_SIZE)
+        self.video = make_pipeline(checkpoint, DEVICE, detector)
 
 
 @lru_cache(maxsize=3)

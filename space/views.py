@@ -94,8 +94,8 @@ def count_tracks(tracks: list[TrackSummary], frames: list[tuple[float, Faces]]) 
 
 
 def track_title(summary: TrackSummary) -> str:
-    """`Face 0: happiness, 0.2 to 9.8 s`."""
-    return f"Face {summary.track}: {summary.expressions[0]['label']}, {summary.first:.1f} to {summary.last:.1f} s"
+    """`Track 0: happiness, 0.2 to 9.8 s`; the number stands at the box in the video and in the table too."""
+    return f"Track {summary.track}: {summary.expressions[0]['label']}, {summary.first:.1f} to {summary.last:.1f} s"
 
 
 def timeline(frames: list[tuple[float, Faces]], track: int) -> pd.DataFrame:

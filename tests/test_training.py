@@ -3,6 +3,7 @@ import math
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from conftest import ROOT
 from datasets import Array2D, ClassLabel, Dataset, Features, Image, List, Value
 
-from modeling_fer import FerForImageClassification, FerImageProcessor
+from modeling_fer import FerConfig, FerForImageClassification, FerImageProcessor
 from modeling_fer.building import build_sampler, learning_rate_factor
 from modeling_fer.data.columns import FaceColumns, decode_columns
 from modeling_fer.data.ferplus import FER2013_EXPRESSIONS
@@ -52,6 +53,17 @@ def test_learns_and_writes_a_run_folder(tmp_path):
     assert list(model.config.id2label.values()) == ["low", "middle", "high"]
     processor = FerImageProcessor.from_pretrained(tmp_path / "best")
     assert evaluate_columns(model, processor, columns(24))["accuracy"] == pytest.approx(best["accuracy"])
+
+
+def test_averaged_with_mirror_images_a_model_scores_the_same_on_both():
+    torch.manual_seed(3)
+    model = FerForImageClassification(FerConfig(**MODEL, id2label=dict(enumerate(["low", "middle", "high"]))))
+    processor = FerImageProcessor(size={"height": 24, "width": 24}, num_channels=1)
+    seen = replace(columns(24), images=torch.randint(0, 256, (24, 1, 24, 24), dtype=torch.uint8))
+    mirror = replace(seen, images=seen.images.flip(3))
+    once, twice = ([evaluate_columns(model, processor, one, mirrored=both) for one in (seen, mirror)] for both in (False, True))
+    assert twice[0]["calibration_error"] == pytest.approx(twice[1]["calibration_error"], abs=1e-6)
+    assert once[0]["calibration_error"] != pytest.approx(once[1]["calibration_error"], abs=1e-6)
 
 
 class CutError(Exception):
