@@ -80,7 +80,8 @@ def measure_preparation(processes: int, count: int = 256) -> None:
     """Faces found by MTCNN, cut, and their heatmaps drawn at its five points, without the start of the processes."""
     import tempfile
 
-    from modeling_fer.data.prepare import PrepareSettings, prepare
+    from modeling_fer.data.face_preparer import PrepareSettings
+    from modeling_fer.data.prepare import prepare
     from modeling_fer.data.source import Sample, Source
 
     samples = [Sample(f"{number}.jpg", "happiness", file=PHOTO) for number in range(count + 64 * processes)]

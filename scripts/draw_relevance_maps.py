@@ -15,7 +15,7 @@ from PIL import Image
 
 from modeling_fer import checkpoint_folder
 from modeling_fer.configuration_fer import FerConfig
-from modeling_fer.data.prepare import FacePreparer, PrepareSettings
+from modeling_fer.data.face_preparer import FacePreparer, PrepareSettings
 from modeling_fer.data.source import Sample
 from modeling_fer.figures import draw_grid, gray_map, overlay_map, predict_map
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from datasets import load_dataset
 
-from modeling_fer.data.prepare import LANDMARK_SOURCES, PrepareSettings, finish, is_finished, prepare
+from modeling_fer.data.face_preparer import LANDMARK_SOURCES, PrepareSettings
+from modeling_fer.data.prepare import finish, is_finished, prepare
 from modeling_fer.data.readers import READERS, read_source
 from modeling_fer.data.report import describe
 from modeling_fer.landmarks import LANDMARK_POINTS

@@ -12,7 +12,8 @@ from datasets import load_dataset
 from PIL import Image
 from test_readers import draw_face, save, write
 
-from modeling_fer.data.prepare import PrepareSettings, finish, given_face, prepare
+from modeling_fer.data.face_preparer import PrepareSettings, given_face
+from modeling_fer.data.prepare import finish, prepare
 from modeling_fer.data.readers import read_source
 from modeling_fer.data.source import Sample, Source
 from modeling_fer.faces_fer import Face, FaceCropper, MtcnnDetector
@@ -107,7 +108,7 @@ def test_given_landmarks_are_moved_into_the_crop_and_find_the_face_where_the_det
     sample = Sample("a", "smile", landmarks=points)
     face = given_face(sample)
     assert face.box == pytest.approx((30, 40 - 12.5, 70, 90)) and face.points.tolist() == [[35, 50], [65, 50]]
-    from modeling_fer.data.prepare import FacePreparer
+    from modeling_fer.data.face_preparer import FacePreparer
 
     preparer = FacePreparer(OFFLINE)
     row, _ = preparer.cut(sample, drawn, face)

@@ -1,8 +1,7 @@
-"""From a data set as it is distributed to one ready for training: faces found and cut, landmarks found, heatmaps drawn, and a
-report of everything that went otherwise.
+"""From a data set as it is distributed to one ready for training, by several processes, with a report of what went otherwise.
 
-The work is done in shards of a few dozen images, by several processes; a shard that is written is never made again, so that the
-work can be stopped and resumed.
+The work is done in shards of a few dozen images; a shard that is written is never made again, so that the work can be stopped and
+resumed.
 """
 
 import json
@@ -10,207 +9,22 @@ import multiprocessing
 import os
 import shutil
 import threading
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value, concatenate_datasets
-from PIL import Image as Pil
+from datasets import Dataset, DatasetDict, Features, concatenate_datasets
 from tqdm.auto import tqdm
 
+from modeling_fer.data.face_preparer import FacePreparer, PrepareSettings, prepared_features
+from modeling_fer.data.report import write_card, write_report
 from modeling_fer.data.source import Problem, Sample, Source
-from modeling_fer.faces_fer import Face, FaceCropper, MtcnnDetector, face_size
-from modeling_fer.landmarks import LANDMARK_POINTS, FanLandmarks, draw_heatmaps
 
-LANDMARK_SOURCES = ("fan", "mtcnn", "none")
 WORK_SHARD, BATCH = 64, 16
 """Images in a shard of the work, and how many of them are held at once; photos may be large."""
-
-
-@dataclass(frozen=True)
-class PrepareSettings:
-    """How a data set is prepared.
-
-    Attributes:
-        image_size: height and width in pixels of the crops.
-        margin, offset, align: how faces are cut, see `FaceCropper`.
-        min_face: least size of a face, as a share of the photo's longest side.
-        landmarks: where landmarks come from that the data set does not give: `fan` (68, by `FanLandmarks`), `mtcnn` (the
-            detector's own five: eyes, nose, corners of the mouth) or `none`.
-        landmark_points: which of 68 landmarks the heatmap is drawn at, a name in `LANDMARK_POINTS`.
-        sigma: standard deviation in pixels of the heatmap's Gaussians.
-        drop_not_found: leave out images without a found face, which are else taken whole, with `face_detected` false.
-        device: where detector and landmark network run.
-    """
-
-    image_size: int = 120
-    margin: float = 0.0
-    offset: float = 0.0
-    align: bool = True
-    min_face: float = 0.1
-    landmarks: str = "fan"
-    landmark_points: str = "inner"
-    sigma: float = 5.0
-    drop_not_found: bool = False
-    device: str = "cpu"
-
-    def __post_init__(self):
-        for name, choices in (("landmarks", LANDMARK_SOURCES), ("landmark_points", tuple(LANDMARK_POINTS))):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(choices)}.")
-        for name in ("image_size", "sigma"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, but must be greater than 0.")
-
-
-def prepared_features(label_names: list[str]) -> Features:
-    """The columns of a prepared data set.
-
-    image: the crop. landmarks: (points, 2), (x, y) in pixels of the crop, null where there are none. face_detected: false where no
-    face was found and the whole image was taken. heatmap: 8-bit, 255 being 1, null without landmarks, its Gaussians
-    `heatmap_sigma` pixels wide. source: the image's name in the data set. distribution: soft label, null where there is none.
-    """
-    return Features(
-        {
-            "image": Image(),
-            "label": ClassLabel(names=label_names),
-            "subject": Value("string"),
-            "landmarks": List(List(Value("float32"), length=2)),
-            "face_detected": Value("bool"),
-            "heatmap": Image(),
-            "heatmap_sigma": Value("float32"),
-            "source": Value("string"),
-            "distribution": List(Value("float32")),
-        }
-    )
-
-
-class FacePreparer:
-    """Finds, cuts and annotates the faces of a few samples at a time."""
-
-    def __init__(self, settings: PrepareSettings):
-        self.settings = settings
-        self.detector = MtcnnDetector(settings.device, min_face=settings.min_face)
-        self.cropper = FaceCropper(settings.image_size, settings.margin, settings.offset, settings.align)
-        # The same square and as much again around it, which is what the landmark network looks at.
-        self.wide_cropper = FaceCropper(settings.image_size, 2 * settings.margin + 1, settings.offset, settings.align)
-        self.whole = FaceCropper(settings.image_size)
-        self.whole_wide = FaceCropper(settings.image_size, margin=1.0)
-        self.fan: FanLandmarks | None = None
-
-    def __call__(self, samples: Sequence[Sample]) -> tuple[list[dict[str, Any]], list[Problem]]:
-        """
-        Returns:
-            The rows of the samples, see `prepared_features`, and what went wrong with some.
-        """
-        problems: list[Problem] = []
-        opened = list(open_samples(samples, problems))
-        faces = self.find_faces(opened)
-        rows, pictures, wanting = [], [], []
-        for (sample, photo), face in zip(opened, faces, strict=True):
-            if face is None and not sample.cropped:
-                problems.append(Problem(sample.source, "No face was found in the image."))
-                if self.settings.drop_not_found:
-                    continue
-            try:
-                row, picture = self.cut(sample, photo, face)
-            except ValueError as error:
-                problems.append(Problem(sample.source, f"The face cannot be cut out ({error}); the image is left out."))
-                continue
-            if row["landmarks"] is None and self.settings.landmarks == "fan" and row["face_detected"]:
-                wanting.append(row)
-                pictures.append(picture)
-            rows.append(row)
-        if wanting:
-            self.fan = self.fan or FanLandmarks(self.settings.device)
-            quarter = pictures[0].width / 4
-            for row, points in zip(wanting, self.fan(pictures), strict=True):
-                row["landmarks"] = points - quarter
-        for row in rows:
-            self.draw_heatmap(row)
-        return rows, problems
-
-    def find_faces(self, opened: list[tuple[Sample, Pil.Image]]) -> list[Face | None]:
-        """The face of each sample: the largest that the detector finds, else where the data set says that it is."""
-        found: list[Face | None] = [given_face(sample) for sample, _ in opened]
-        by_size: dict[tuple[int, int], list[int]] = {}
-        for position, (sample, photo) in enumerate(opened):
-            if not sample.cropped and sample.box is None:
-                by_size.setdefault(photo.size, []).append(position)
-        for positions in by_size.values():
-            detected = self.detector.detect_batch([opened[position][1] for position in positions])
-            for position, faces in zip(positions, detected, strict=True):
-                if faces:
-                    found[position] = faces[0]
-        return found
-
-    def cut(self, sample: Sample, photo: Pil.Image, face: Face | None) -> tuple[dict[str, Any], Pil.Image]:
-        """A sample's row, without heatmap, and the wider picture that its landmarks are searched in.
-
-        Raises:
-            ValueError: the box that the data set gives is empty or lies outside the image.
-        """
-        size = self.settings.image_size
-        cropper, wide = self.cropper, self.wide_cropper
-        detected = face is not None
-        if face is None or sample.cropped:
-            face = Face((0.0, 0.0, float(photo.width), float(photo.height)))
-            cropper, wide, detected = self.whole, self.whole_wide, sample.cropped
-        if not face_size(face.box) >= 1:
-            raise ValueError(f"its box {face.box} is empty")
-        points = sample.landmarks
-        if points is None and self.settings.landmarks == "mtcnn":
-            points = face.points
-        row = {
-            "image": cropper(photo, face).resize((size, size), Pil.Resampling.BILINEAR),
-            "label": sample.label,
-            "subject": sample.subject,
-            "landmarks": None if points is None else cropper.map_points(points, face, size),
-            "face_detected": detected,
-            "source": sample.source,
-            "distribution": sample.distribution,
-        }
-        return row, wide(photo, face).resize((2 * size, 2 * size), Pil.Resampling.BILINEAR)
-
-    def draw_heatmap(self, row: dict[str, Any]) -> None:
-        """Adds the heatmap of a row's landmarks."""
-        row |= {"heatmap": None, "heatmap_sigma": self.settings.sigma}
-        if row["landmarks"] is None:
-            return
-        points = torch.as_tensor(row["landmarks"], dtype=torch.float32)
-        if len(points) == 68:
-            points = points[LANDMARK_POINTS[self.settings.landmark_points]]
-        size = self.settings.image_size
-        heatmap = draw_heatmaps(points[None], size, size, self.settings.sigma)[0, 0]
-        row["heatmap"] = Pil.fromarray((heatmap * 255).round().to(torch.uint8).numpy())
-
-
-def open_samples(samples: Sequence[Sample], problems: list[Problem]) -> Iterator[tuple[Sample, Pil.Image]]:
-    """The samples whose image can be read, with it; the others become problems."""
-    for sample in samples:
-        try:
-            yield sample, sample.open()
-        except (OSError, ValueError, Pil.DecompressionBombError) as error:
-            problems.append(Problem(sample.source, f"The image cannot be read ({error}); it is left out."))
-
-
-def given_face(sample: Sample) -> Face | None:
-    """The face by the data set's own box or landmarks; None where it has neither."""
-    points, eyes = sample.landmarks, None
-    if points is not None and len(points) == 68:
-        eyes = np.stack([points[36:42].mean(0), points[42:48].mean(0)])
-    if sample.box is not None:
-        return Face(sample.box, points=eyes)
-    if eyes is None or points is None:
-        return None
-    # Landmarks reach from the chin to the eyebrows; a detector's box also holds the forehead.
-    (left, top), (right, bottom) = points.min(0).tolist(), points.max(0).tolist()
-    return Face((left, top - 0.25 * (bottom - top), right, bottom), points=eyes)
 
 
 @dataclass(frozen=True)
@@ -360,8 +174,6 @@ def finish(
         folder: gets data/*.parquet, README.md (the card) and report/.
         shard_images: images in one parquet file.
     """
-    from modeling_fer.data.report import write_card, write_report
-
     root = Path(folder)
     # Files of another preparation, with other numbers of parts, would be read along.
     shutil.rmtree(root / "data", ignore_errors=True)
@@ -375,10 +187,3 @@ def finish(
     write_card(splits, source, settings, root / "README.md")
     os.replace(root / "work" / "plan.json", root / "report" / "plan.json")
     shutil.rmtree(root / "work")
-
-
-def count_classes(dataset: Dataset) -> dict[str, int]:
-    """How many images each class has."""
-    names = dataset.features["label"].names
-    counts = Counter(dataset["label"])
-    return {name: counts[number] for number, name in enumerate(names)}

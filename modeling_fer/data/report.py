@@ -9,7 +9,7 @@ import yaml
 from datasets import Dataset, DatasetDict
 from PIL import Image, ImageDraw
 
-from modeling_fer.data.prepare import PrepareSettings, count_classes
+from modeling_fer.data.face_preparer import PrepareSettings
 from modeling_fer.data.source import Source
 
 TILE, COLUMNS, ROWS = 120, 8, 40
@@ -112,3 +112,10 @@ def describe(dataset: Dataset) -> str:
     """One line: how many images, and of which classes."""
     counts = ", ".join(f"{name} {count}" for name, count in count_classes(dataset).items())
     return f"{len(dataset)} images ({counts})"
+
+
+def count_classes(dataset: Dataset) -> dict[str, int]:
+    """How many images each class has."""
+    names = dataset.features["label"].names
+    counts = Counter(dataset["label"])
+    return {name: counts[number] for number, name in enumerate(names)}
