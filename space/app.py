@@ -74,9 +74,9 @@ def show_photo(path: str | None, repository: str) -> tuple[Any, ...]:
         return no_photo(WELCOME)
     try:
         photo = open_photo(path)
+        faces = find_faces(photo, repository)
     except ValueError as error:
         return no_photo(str(error))
-    faces = find_faces(photo, repository)
     views = view_faces(photo, faces)
     titles = gr.Radio(choices=[(view.title, number) for number, view in enumerate(views)], value=0, visible=len(views) > 1)
     message = f"{count_faces(faces)} {note_animation(path)}".strip()
@@ -250,7 +250,7 @@ def build_video_tab(repository: gr.State) -> None:
         color="expression",
         y_lim=[0, 1],
         label="Expressions over time",
-        height=300,
+        height=380,
         elem_id="plot",
     )
     start.click(

@@ -122,6 +122,15 @@ def test_a_photo_shows_box_expression_and_map(browser, server, photo_path, size)
 
 
 @needs_browser
+def test_the_example_is_one_click(browser, server):
+    page, errors = open_watched(browser, server[0], DESKTOP)
+    page.get_by_role("button", name="Eileen Collins, NASA").click()
+    expect(page.get_by_role("status").filter(has_text="One face was found.")).to_be_visible(timeout=20_000)
+    assert errors == []
+    page.close()
+
+
+@needs_browser
 def test_a_face_of_several_is_chosen_by_name(browser, server, two_faces):
     page, errors = open_watched(browser, server[0], DESKTOP)
     upload(page, "photo", two_faces)
