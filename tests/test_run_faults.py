@@ -1,9 +1,13 @@
 """What a training run says and keeps when something goes wrong, and what it tells trackers."""
 
+import importlib.util
 import json
+import os
 import resource
+import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -74,15 +78,35 @@ def test_tensorboard_reads_the_metrics(tmp_path):
     assert [event.step for event in events.Scalars("recall/middle")] == [1, 2]
 
 
-@pytest.mark.parametrize(("tracker", "sentence"), [("nothing", "'nothing' is no tracker"), ("wandb", "wandb is not installed")])
-def test_trackers_that_cannot_be_used_are_named(tmp_path, tracker, sentence):
+TRACKED = """
+import sys
+from pathlib import Path
+from pathlib import Path
+from test_run_faults import Trainer, columns, recipe
+Trainer(recipe(epochs=2), columns(), columns(24), Path(sys.argv[2]) / "run", cpu=True, trackers=[sys.argv[1]]).fit()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tracker", ["wandb", "trackio"])
+def test_trackers_of_services_take_the_metrics_without_a_network(tmp_path, tracker):
+    offline = {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "TRACKIO_DIR": str(tmp_path / "trackio")}
+    environment = {**os.environ, **offline, "PYTHONPATH": str(Path(__file__).parent)}
+    subprocess.run([sys.executable, "-c", TRACKED, tracker, tmp_path], check=True, env=environment, cwd=tmp_path)
     if tracker == "wandb":
-        try:
-            import wandb  # noqa: F401
-        except ImportError:
-            pass
-        else:
-            pytest.skip("wandb is installed")
+        [file] = tmp_path.rglob("offline-run-*/*.wandb")
+        content = file.read_bytes()
+    else:
+        with sqlite3.connect(tmp_path / "trackio/modeling-fer.db") as database:
+            rows = database.execute("select metrics from metrics").fetchall()
+        assert len(rows) == 2
+        content = rows[1][0]
+    assert b"accuracy" in content and b"recall/middle" in content
+
+
+@pytest.mark.parametrize(("tracker", "sentence"), [("nothing", "'nothing' is no tracker"), ("wandb", "wandb is not installed")])
+def test_trackers_that_cannot_be_used_are_named(tmp_path, tracker, sentence, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=sentence):
         Trainer(RECIPE, columns(), columns(24), tmp_path, cpu=True, trackers=[tracker])
 
