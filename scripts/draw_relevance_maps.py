@@ -38,6 +38,14 @@ def prepare_photo(photo: Path, config: FerConfig, landmarks: str) -> dict:
     return rows[0]
 
 
+def split_name(model: str) -> tuple[str, str]:
+    """NAME=CHECKPOINT as two; where both may hold an equals sign, the checkpoint is what exists."""
+    splits = [(model[:place], model[place + 1 :]) for place, sign in enumerate(model) if sign == "="]
+    if not splits:
+        raise ValueError(f"{model!r} has no name; give NAME=CHECKPOINT.")
+    return next((split for split in splits if Path(split[1]).is_dir()), splits[-1])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photo", required=True, type=Path, help="photo of a face")
@@ -51,9 +59,7 @@ def main() -> None:
     rows: list[tuple[str, list[Image.Image]]] = []
     try:
         for model in arguments.models:
-            name, equals, checkpoint = model.rpartition("=")
-            if not equals:
-                raise ValueError(f"{model!r} has no name; give NAME=CHECKPOINT.")
+            name, checkpoint = split_name(model)
             row = prepare_photo(arguments.photo, FerConfig.from_pretrained(checkpoint), arguments.landmarks)
             predicted = predict_map(checkpoint, row["image"])
             if predicted is None:
