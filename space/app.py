@@ -93,9 +93,7 @@ def show_face(views: list[FaceView], number: int) -> tuple[str, dict[str, float]
     return (views[number].figure, views[number].scores) if views else ("", None)
 
 
-def show_frame(
-    frame: Image.Image | None, session: LiveSession | None, repository: str
-) -> tuple[str, dict[str, float] | None, LiveSession]:
+def show_frame(frame: Image.Image | None, session: LiveSession | None, repository: str) -> tuple[str, Any, LiveSession]:
     """A frame of the camera with its faces, and the probabilities of the largest."""
     session = session or LiveSession()
     if frame is None:
@@ -103,6 +101,8 @@ def show_frame(
     faces = session.read(load_reader(repository), frame)
     names = ", ".join(face["expressions"][0]["label"] for face in faces) or "no face"
     shown = picture(draw_faces(frame, faces), "JPEG", f"The camera's picture: {names}", 'class="fer-live"')
+    if not session.is_due():
+        return shown, gr.skip(), session
     return shown, {one["label"]: one["score"] for one in faces[0]["expressions"]} if faces else None, session
 
 

@@ -1,5 +1,6 @@
 """What the page computes: faces of a photo, of a camera's frames, of a video. Nothing of the page is in here."""
 
+import math
 import re
 from collections.abc import Callable
 from copy import deepcopy
@@ -23,7 +24,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 LIVE_SEARCH_SIZE, VIDEO_SEARCH_SIZE = 256, 400
 LIVE_MIN_FACE, VIDEO_MIN_FACE = 0.15, 0.06
 LIVE_FPS = 10.0
-SMOOTHING_SECONDS = 0.4
+SMOOTHING_SECONDS, BARS_SECONDS = 0.4, 0.4
 MAX_MODEL_MEGABYTES = 300
 RELEASE_FILES = ["config.json", "preprocessor_config.json", "model.safetensors"]
 """All that is taken of a repository: never its code."""
@@ -87,6 +88,14 @@ class LiveSession:
 
     tracker: FaceTracker = field(default_factory=lambda: FaceTracker(LIVE_FPS))
     smoother: Smoother = field(default_factory=lambda: Smoother(SMOOTHING_SECONDS))
+    told: float = -math.inf
+
+    def is_due(self) -> bool:
+        """Whether the bars are to be shown anew: a few times a second, as drawing them takes the browser as long as a frame does."""
+        if monotonic() - self.told < BARS_SECONDS:
+            return False
+        self.told = monotonic()
+        return True
 
     def read(self, reader: Reader, frame: Image.Image) -> Faces:
         """The faces of the next frame, their probabilities smoothed over time."""
