@@ -91,12 +91,22 @@ def find_chromium() -> str | None:
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
-def open_page(browser: Browser, address: str, size: tuple[int, int], **options: Any) -> Page:
+def open_page(browser: Browser, address: str, size: tuple[int, int]) -> Page:
     """The page at a width and height in pixels."""
-    page = browser.new_page(viewport={"width": size[0], "height": size[1]}, permissions=["camera"], **options)
+    page = new_page(browser, size)
+    visit(page, address)
+    return page
+
+
+def new_page(browser: Browser, size: tuple[int, int], **options: Any) -> Page:
+    """An empty page of a width and height in pixels, which may use the camera."""
+    return browser.new_page(viewport={"width": size[0], "height": size[1]}, permissions=["camera"], **options)
+
+
+def visit(page: Page, address: str) -> None:
+    """Loads the Space's page and waits until it can be used."""
     page.goto(address)
     page.get_by_role("tab", name="Photo").wait_for()
-    return page
 
 
 def show_photo(page: Page) -> float:

@@ -25,7 +25,7 @@ from limits import MAX_PHOTO_MEGABYTES, MAX_VIDEO_MEGABYTES, MAX_VIDEO_SECONDS, 
 from photo_input import PhotoInput
 from PIL import Image
 from reading import LiveSession, load_reader, read_video
-from views import FaceView, count_faces, count_tracks, picture, portable, status, timeline, track_title, view_faces
+from views import FaceView, count_faces, count_tracks, picture, portable, scores_of, status, timeline, track_title, view_faces
 
 from modeling_fer.tables import Faces
 from modeling_fer.video import summarize_tracks
@@ -103,7 +103,7 @@ def show_frame(frame: Image.Image | None, session: LiveSession | None, repositor
     shown = picture(draw_faces(frame, faces), "JPEG", f"The camera's picture: {names}", 'class="fer-live"')
     if not session.is_due():
         return shown, gr.skip(), session
-    return shown, {one["label"]: one["score"] for one in faces[0]["expressions"]} if faces else None, session
+    return shown, scores_of(faces[0]) if faces else None, session
 
 
 @dataclass(frozen=True)

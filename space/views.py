@@ -49,8 +49,12 @@ def view_face(photo: Image.Image, face: dict[str, Any], number: int) -> FaceView
     if face["relevance_map"] is not None:
         layer = color_map(face["relevance_map"], crop.size)
         layers.append(picture(layer, "PNG", "Relevance map: brighter where more was read", 'class="fer-map"'))
-    scores = {one["label"]: one["score"] for one in face["expressions"]}
-    return FaceView(f"Face {number}: {best['label']}", f'<div class="fer-face">{"".join(layers)}</div>', scores)
+    return FaceView(f"Face {number}: {best['label']}", f'<div class="fer-face">{"".join(layers)}</div>', scores_of(face))
+
+
+def scores_of(face: dict[str, Any]) -> dict[str, float]:
+    """The probability of every expression by its name."""
+    return {one["label"]: one["score"] for one in face["expressions"]}
 
 
 def picture(image: Image.Image, form: str, alt: str, attributes: str = "") -> str:

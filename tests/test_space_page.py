@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from benchmark_space import DESKTOP, PHONE, count_frames, find_chromium, open_browser, open_page, start_camera
+from benchmark_space import DESKTOP, PHONE, count_frames, find_chromium, new_page, open_browser, start_camera, visit
 from conftest import ROOT
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -75,12 +75,11 @@ def browser(tmp_path_factory):
 
 def open_watched(browser: Browser, address: str, size: tuple[int, int], **options) -> tuple[Page, list[str]]:
     """The page at a size, and a list that its errors are added to."""
-    page = open_page(browser, address, size, **options)
+    page = new_page(browser, size, **options)
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.reload()
-    page.get_by_role("tab", name="Photo").wait_for()
+    visit(page, address)
     return page, errors
 
 
