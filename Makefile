@@ -1,8 +1,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PROSE := *.md docs space/texts space/examples
 
-.PHONY: demo test test-fast lint format clean
+.PHONY: demo test test-fast lint format docs results-check clean
 
 demo: $(VENV)/installed
 	$(BIN)/fer predict space/examples/astronaut.jpg --overlay out
@@ -18,6 +19,14 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
+	$(BIN)/proselint --config .proselintrc.json check $(PROSE)
+
+docs: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+results-check: $(VENV)/installed-dev
+	$(BIN)/python scripts/check_results.py
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
@@ -34,4 +43,4 @@ $(VENV)/installed-dev: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) out build *.egg-info
+	rm -rf $(VENV) out build dist site *.egg-info

@@ -1,29 +1,18 @@
 """The command `fer`.
 
-It stands beside the package, because importing `modeling_fer` registers it with transformers, which takes seconds, and the
-command's help must answer at once.
+It imports what a command needs when that command is called, as its help must answer at once.
 """
 
-import glob
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from PIL import Image
+FORMS = ("affectnet", "ckplus", "fer2013", "ferplus", "imagefolder", "jaffe", "rafdb", "sfew", "table")
 
-    from modeling_fer import FacialExpressionPipeline
-    from modeling_fer.video import TrackSummary
-
-OUTPUT_SUFFIXES = (".jsonl", ".csv", ".parquet")
-VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
-
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 def _show_version(wanted: bool) -> None:
@@ -46,270 +35,418 @@ def main(
 @app.command()
 def predict(
     inputs: Annotated[
-        list[str], typer.Argument(help="Photos and videos, folders of them, or patterns such as 'photos/*.jpg'.")
+        list[str],
+        typer.Argument(
+            help="Photos and videos, folders of them, patterns such as 'photos/*.jpg', http(s) addresses; "
+            "0 for the first camera, or the rtsp:// address of a stream."
+        ),
     ],
     model: Annotated[
-        str | None, typer.Option(help="Folder or Hub repository of a checkpoint; the bundled one if not given.")
+        str | None,
+        typer.Option(help="fer-base, fer-tiny, or folder or Hub repository of a checkpoint; fer-base if not given."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="File for the results: .jsonl, .csv or .parquet; - for JSON lines on stdout.", dir_okay=False),
+    ] = None,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(help="Folder for pictures and videos with boxes, expressions and relevance maps.", file_okay=False),
+    ] = None,
+    faces_only: Annotated[
+        bool, typer.Option("--faces-only", help="Leave out the rows of photos and frames without a face, whose face is 0.")
+    ] = False,
+    min_face: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, help="Least height or width of a face: pixels of the photo, or below 1 a share of its longest side."
+        ),
+    ] = None,
+    search_size: Annotated[
+        int | None,
+        typer.Option(
+            min=20,
+            help="Longest side in pixels that larger pictures are searched at; 2000 for photos, 640 for videos if not given, "
+            "and more where --min-face needs it.",
+        ),
+    ] = None,
+    prior: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="0: expressions as frequent as in training, 1: all alike; the checkpoint's own if not given.",
+        ),
     ] = None,
     fps: Annotated[float, typer.Option(min=0.01, help="Frames a second to look at in videos.")] = 5.0,
     smoothing: Annotated[
         float, typer.Option(min=0.0, help="Seconds that a face's probabilities in a video are smoothed over.")
     ] = 0.4,
-    overlay: Annotated[
-        Path | None,
-        typer.Option(help="Folder for pictures and videos with boxes, expressions and relevance maps.", file_okay=False),
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="onnx, torch, or auto: onnx for checkpoints that hold model.onnx, unless --device names an accelerator."
+        ),
+    ] = "auto",
+    device: Annotated[
+        str | None, typer.Option(help="For torch: cpu, cuda, cuda:1, mps; the first accelerator if not given.")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="File for the results: .jsonl, .csv or .parquet.", dir_okay=False)] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the first accelerator if not given.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that read photos; by cores and photos if not given.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Faces that go through the network at once.")] = 32,
     top_k: Annotated[int, typer.Option(min=1, help="Expressions to show for each face.")] = 3,
+    sets: Annotated[
+        float | None,
+        typer.Option(
+            help="Tell the expressions among which the right one is this often, e.g. 0.9, in a column expression_set."
+        ),
+    ] = None,
     detect: Annotated[
         bool, typer.Option("--detect/--no-detect", help="--no-detect: the images are crops of faces already.")
     ] = True,
 ) -> None:
     """Name the expressions of the faces in photos and videos.
 
-    Beside --output results.csv, which has a row for each face in each photo or frame, results.tracks.csv has one for each face that was
-    followed through a video.
+    Rows are written to --output as they come. Beside results.csv, which has a row for each face in each photo or frame,
+    results.tracks.csv has one for each face that was followed through a video.
+
+    Example: fer predict photos/ clip.mp4 --output results.csv --overlay out/
 
     Exit status: 0 if every file was read, 1 if one was not, 2 for wrong usage.
     """
-    if output is not None and output.suffix not in OUTPUT_SUFFIXES:
-        raise typer.BadParameter(f"{output} must end in {', '.join(OUTPUT_SUFFIXES)}.", param_hint="--output")
-    if output is not None:
-        make_folder(output.parent, "--output")
-    if overlay is not None:
-        make_folder(overlay, "--overlay")
-    run = Run()
-    files = list(run.find_files(inputs))
-    if files:
-        pipeline = load_pipeline(model, device)
-        try:
-            photos = [file for file in files if file.suffix.lower() not in VIDEO_SUFFIXES]
-            run.predict(pipeline, photos, overlay, batch_size, detect)
-            for file in files:
-                if file.suffix.lower() in VIDEO_SUFFIXES:
-                    run.predict_video(pipeline, file, overlay, fps, smoothing)
-        except KeyboardInterrupt:
-            run.fail("interrupted", "the results so far are kept")
-        run.show_table(top_k)
-        if output is not None:
-            with run.reporting(output):
-                run.write(output, list(pipeline.model.config.id2label.values()))
-    raise typer.Exit(1 if run.failures else 0)
+    from modeling_fer.commands.predict import predict as run
+    from modeling_fer.commands.prediction import PredictSettings
+    from modeling_fer.inference.engines import ReaderSettings
+
+    reader = ReaderSettings(model, engine, device, None, prior, detect, min_face, search_size)
+    settings = PredictSettings(reader, workers, output, overlay, fps, smoothing, batch_size, top_k, faces_only, sets)
+    raise typer.Exit(run(inputs, settings))
 
 
-def load_pipeline(model: str | None, device: str | None) -> "FacialExpressionPipeline":
-    """The pipeline on a checkpoint; a checkpoint or device that cannot be had is wrong usage."""
-    import gc
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="fer-base, fer-tiny, or folder or Hub repository of a checkpoint.")],
+    output: Annotated[Path, typer.Option(help="Folder that model.onnx is written to.", file_okay=False)],
+    quantize: Annotated[
+        bool, typer.Option("--quantize", help="8-bit weights and values: a quarter of the size; what that costs is printed.")
+    ] = False,
+    prior: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="See fer predict; the checkpoint's own if not given.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Prepared data set that --quantize learns from and is measured on; shifted crops of a face if not given."
+        ),
+    ] = None,
+) -> None:
+    """Write a checkpoint as an ONNX file, for ONNX Runtime in whatever language, or a browser.
 
-    # The imports make a million objects that stay: looking through them for garbage takes half a second.
-    gc.disable()
-    import huggingface_hub
-    import transformers
+    The file is enough alone: labels, preprocessing and how faces are cut stand in its metadata. It is written only if it gives the same
+    answers as the checkpoint.
 
-    import modeling_fer
+    Example: fer export fer-base --output exported/ && fer predict party.jpg --model exported/
+    """
+    with explaining_usage("export"):
+        from modeling_fer.commands.export import export_model
 
-    gc.freeze()
-    gc.enable()
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    huggingface_hub.logging.set_verbosity_error()
-    from modeling_fer.loading import load_checkpoint, make_pipeline
+        export_model(model, output, quantize, prior, data)
+
+
+@app.command()
+def prepare(
+    form: Annotated[
+        str,
+        typer.Argument(
+            help=f"Form of the data set: {', '.join(FORMS)}.", autocompletion=lambda: list(FORMS), show_default=False
+        ),
+    ],
+    path: Annotated[Path, typer.Argument(help="Folder that it was unpacked to, or the file of a table.")],
+    output: Annotated[Path, typer.Option(help="Folder that the prepared data set is written to.", file_okay=False)],
+    cropped: Annotated[
+        bool, typer.Option("--cropped", help="The images are crops of faces already: take them whole, search no face.")
+    ] = False,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHECKPOINT", help="Cut faces as this checkpoint was trained on, to start from it; fer-base, a folder, ..."
+        ),
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(help="Pixels of a crop's side; 120 if not given.")] = None,
+    margin: Annotated[float | None, typer.Option(help="Share of the box added around a face; 0 if not given.")] = None,
+    offset: Annotated[float | None, typer.Option(help="Share of the box that crops lie lower; 0 if not given.")] = None,
+    align: Annotated[bool, typer.Option("--align/--no-align", help="Turn faces upright.")] = True,
+    min_face: Annotated[
+        float | None, typer.Option(help="Least size of a face, as a share of the photo; 0.1 if not given.")
+    ] = None,
+    detector: Annotated[str | None, typer.Option(help="What finds the faces; mtcnn if not given.")] = None,
+    landmarks: Annotated[
+        str | None, typer.Option(help="What finds landmarks that the data set lacks: fan, detector or none; fan if not given.")
+    ] = None,
+    landmark_points: Annotated[
+        str | None, typer.Option(help="Which of 68 landmarks the heatmap shows: inner or all; inner if not given.")
+    ] = None,
+    sigma: Annotated[float | None, typer.Option(help="Width of the heatmap's Gaussians in pixels; 5 if not given.")] = None,
+    drop_not_found: Annotated[bool, typer.Option("--drop-not-found", help="Leave out images without a found face.")] = False,
+    device: Annotated[str | None, typer.Option(help="Where the networks run: cpu, cuda; cpu if not given.")] = None,
+    num_proc: Annotated[int, typer.Option(min=1, help="Processes that share the work.")] = 1,
+    push_to_hub: Annotated[str | None, typer.Option(metavar="USER/NAME", help="Repository to upload the result to.")] = None,
+    private: Annotated[bool, typer.Option("--private", help="Make that repository private.")] = False,
+) -> None:
+    """Prepare a data set for training: find and cut faces, find landmarks, draw heatmaps, write parquet.
+
+    Example: fer prepare rafdb RAF-DB/ --output prepared/rafdb --num-proc 8
+
+    Stop it at any time: the same command goes on where it was. report/ in --output lists every image that had a problem, with a
+    contact sheet of those in which no face was found.
+    """
+    given = {
+        "cropped": cropped,
+        "image_size": image_size,
+        "margin": margin,
+        "offset": offset,
+        "align": None if like is not None and align else align,
+        "min_face": min_face,
+        "detector": detector,
+        "landmarks": landmarks,
+        "landmark_points": landmark_points,
+        "sigma": sigma,
+        "drop_not_found": drop_not_found,
+        "device": device,
+    }
+    settings = {name: value for name, value in given.items() if value is not None}
+    with explaining_usage():
+        from modeling_fer.commands.prepare import prepare_dataset
+
+        prepare_dataset(form, path, output, num_proc, settings, push_to_hub, private, like)
+
+
+RecipeArgument = Annotated[str, typer.Argument(help="Name of a bundled recipe, or a YAML file.")]
+DataOption = Annotated[str, typer.Option(help="Folder or Hub repository of a prepared data set, see fer prepare.")]
+RunsOption = Annotated[Path, typer.Option(help="Folder that runs and results are written to.", file_okay=False)]
+CpuOption = Annotated[bool, typer.Option("--cpu", help="Train on the CPU even where there is an accelerator.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="A setting instead of the recipe's, e.g. model.dropout=0.3; may be repeated."
+    ),
+]
+
+
+@app.command()
+def train(
+    recipe: RecipeArgument,
+    data: DataOption,
+    output: Annotated[Path, typer.Option(help="Folder that the run is written to.", file_okay=False)],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last saved state of the run in --output; epochs may have grown.")
+    ] = False,
+    settings: SetOption = None,
+    save_steps: Annotated[int, typer.Option(min=1, help="Save the state after so many steps, and after each epoch.")] = 100,
+    track: Annotated[
+        list[str] | None, typer.Option(help="Send metrics to tensorboard, wandb or trackio; may be repeated.")
+    ] = None,
+    cpu: CpuOption = False,
+) -> None:
+    """Train a model by a recipe.
+
+    Example: fer train prepared_hybrid --data prepared/rafdb --output runs/rafdb --set epochs=20
+
+    On several GPUs or machines: accelerate launch -m modeling_fer.commands.train, with the same arguments.
+
+    Stop it at any time: the same command with --resume goes on from the last saved state.
+    """
+    with explaining_usage():
+        from modeling_fer.commands.train import finish_run, start_run
+
+        trainer = start_run(recipe, data, output, resume, save_steps, cpu, track or [], settings or [])
+    with explaining_stop("train"):
+        finish_run(trainer)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        str | None, typer.Argument(help="fer-base, fer-tiny, folder or Hub repository; fer-base if not given.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Folder or Hub repository of a prepared data set.")] = None,
+    suite: Annotated[
+        Path | None,
+        typer.Option(help="Measure everything that is reported: folder of the prepared data sets fer2013 and ckplus48."),
+    ] = None,
+    add: Annotated[list[str] | None, typer.Option(help="With --suite: a further prepared data set; may be repeated.")] = None,
+    target: Annotated[str, typer.Option(help="Which labels: label, or votes for the class with most votes.")] = "label",
+    split: Annotated[str, typer.Option(help="train, validation, test, or all.")] = "test",
+    rename: Annotated[
+        list[str] | None, typer.Option("--map", help="OLD=NEW: the model's name for a class of the data; may be repeated.")
+    ] = None,
+    without: Annotated[list[str] | None, typer.Option(help="A class whose images are left out; may be repeated.")] = None,
+    prior: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="See fer predict; the checkpoint's own if not given.")
+    ] = None,
+    auxiliary: Annotated[bool, typer.Option("--auxiliary", help="Let the second output layer answer.")] = False,
+    mirrored: Annotated[bool, typer.Option("--mirrored", help="Average answers with those for mirror images.")] = False,
+    recut: Annotated[bool, typer.Option("--recut", help="Search and cut faces again, as fer predict does.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="JSON file of results; what it has of other measurements is kept.", dir_okay=False)
+    ] = None,
+    confusion: Annotated[
+        Path | None, typer.Option(help="Picture of the confusion matrix to write, a PNG file.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Measure a checkpoint: accuracy, unweighted average recall (UAR), macro-F1, calibration error, recall of each class.
+
+    Examples: fer evaluate --suite prepared/ --add prepared/jaffe --output results/fer-base.json
+
+    fer evaluate runs/mine/best --data prepared/mine --map smile=happiness --confusion mine.png
+    """
+    if (data is None) == (suite is None):
+        raise typer.BadParameter("Give a prepared data set by --data, or a folder of several by --suite.")
+    with explaining_usage():
+        from modeling_fer.commands.evaluate import evaluate_one, evaluate_suite
+        from modeling_fer.training.measurement import Measurement
+
+        if suite is not None:
+            evaluate_suite(model, suite, add or [], output)
+        elif data is not None:
+            name = data if target == "label" else f"{data} ({target})"
+            measurement = Measurement(name, split, -1.0 if prior is None else prior, auxiliary, mirrored, recut, without or [])
+            evaluate_one(model, data, measurement, target, rename or [], output, confusion)
+
+
+@app.command("cross-validate")
+def cross_validate(
+    recipe: RecipeArgument,
+    data: DataOption,
+    output: RunsOption,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 10,
+    nested: Annotated[
+        bool, typer.Option("--nested", help="Search settings in each fold, on its inner training and validation images.")
+    ] = False,
+    grid: Annotated[
+        Path | None, typer.Option(help="With --nested: what is searched, see fer search; the paper's grid if not given.")
+    ] = None,
+    settings: SetOption = None,
+    cpu: CpuOption = False,
+) -> None:
+    """Train and measure a recipe in folds by subject, for a data set without splits of its own.
+
+    Example: fer cross-validate ckplus48_hybrid --data prepared/ckplus48 --output runs/ckplus48_hybrid
+
+    With --nested each fold searches its own settings, as the paper does, and measures the best on its test images.
+
+    Stop it at any time: the same command goes on from the last saved state. Prints mean and deviation over folds; results.json in
+    --output has each fold and the confusion matrix of all, which confusion.png shows.
+    """
+    if grid is not None and not nested:
+        raise typer.BadParameter("--grid is what --nested searches; give both, or use fer search.")
+    with explaining_usage():
+        from modeling_fer.commands.cross_validate import run_folds, start_folds
+
+        started = start_folds(recipe, data, output, folds, settings or [], nested, grid)
+    with explaining_stop("cross-validate"):
+        run_folds(started, output, cpu)
+
+
+@app.command()
+def search(
+    recipe: RecipeArgument,
+    data: DataOption,
+    output: RunsOption,
+    grid: Annotated[
+        Path | None, typer.Option(help="YAML file with a list of values for each setting; the paper's grid if not given.")
+    ] = None,
+    splits: Annotated[int, typer.Option(min=1, help="Folds to validate on, for a data set without splits.")] = 1,
+    storage: Annotated[
+        str | None, typer.Option(help="Where the study is kept: a file or a database; study.log in --output if not given.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Try so many combinations at most.")] = None,
+    settings: SetOption = None,
+    cpu: CpuOption = False,
+) -> None:
+    """Search a grid for the settings with the best validation accuracy; no test image is looked at.
+
+    Example: fer search ckplus48_hybrid --data prepared/ckplus48 --output runs/search --splits 3
+
+    Run it on several machines with one --storage, a file that all see or a database (postgresql://...), and they share the work. Stop
+    it at any time: the same command goes on. A data set without splits is validated on inner splits of the first --splits folds of
+    fer cross-validate. trials.csv in --output lists what was tried.
+    """
+    with explaining_usage():
+        from modeling_fer.commands.search import run_search, start_search
+
+        values, recipe_of = start_search(recipe, data, grid, splits, settings or [])
+    with explaining_stop("search"):
+        run_search(values, recipe_of, output, storage, Path(recipe).stem, trials, cpu)
+
+
+@app.command()
+def push(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="model: a run or checkpoint, with a card made for it; release: a checkpoint with the card it has; dataset; space.",
+            autocompletion=lambda: ["model", "release", "dataset", "space"],
+        ),
+    ],
+    folder: Annotated[
+        Path, typer.Argument(help="Run folder or checkpoint; folder or bundled name of a release; prepared data set; Space.")
+    ],
+    repository: Annotated[str, typer.Argument(help="user/name on the Hub.")],
+    results: Annotated[
+        Path | None, typer.Option(help="Results of the model for its card, which fer evaluate --output writes.")
+    ] = None,
+    release: Annotated[
+        Path | None,
+        typer.Option(help="Where the repository is written first; release/ in the run, or a folder in build/, if not given."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write and list what would be sent, and send nothing.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    revision: Annotated[str, typer.Option(help="Branch to commit to.")] = "main",
+    tag: Annotated[str | None, typer.Option(help="Name that the commit is given.")] = None,
+) -> None:
+    """Publish a model, a prepared data set or the Space on the Hub, in one commit.
+
+    Example: fer push model runs/rafdb me/fer-rafdb --results results/rafdb.json --dry-run
+
+    A model's repository is written to --release first: weights, configuration, the code that travels with them, and a card with the
+    run's own figures and recipe. So is a bundled checkpoint, and the Space with the package beside its page. A second push of the
+    same content sends nothing.
+    """
+    with explaining_usage():
+        from modeling_fer.commands.push import push_folder
+
+        push_folder(what, folder, repository, results, release, dry_run, private, revision, tag)
+
+
+@contextmanager
+def explaining_usage(extra: str = "train") -> Iterator[None]:
+    """Makes what cannot be done wrong usage: one sentence, exit status 2.
+
+    Args:
+        extra: of the package, which brings what the command needs.
+    """
+    from modeling_fer.commands.libraries import import_torch_quietly
 
     try:
-        checkpoint = load_checkpoint(model or modeling_fer.checkpoint_folder())
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--model") from error
+        import_torch_quietly()
+        yield
+    except ImportError as error:
+        missing = f"{error.name} is not installed; run: pip install 'modeling-fer[{extra}]'"
+        raise typer.BadParameter(str(error) if error.name is None else missing) from error
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(" ".join(str(error).split())) from error
+
+
+@contextmanager
+def explaining_stop(command: str) -> Iterator[None]:
+    """Says in one sentence why a run that had begun stopped; exit status 1."""
     try:
-        return make_pipeline(checkpoint, device)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--device") from error
-
-
-def make_folder(folder: Path, option: str) -> None:
-    """Makes a folder for results before any work is done; one that cannot be made is wrong usage."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise typer.BadParameter(f"The folder {folder} cannot be made: {error.strerror}.", param_hint=option) from error
-
-
-@dataclass
-class Run:
-    """One call of `fer predict`: what was found and what failed."""
-
-    rows: list[tuple[str, list[dict[str, Any]]]] = field(default_factory=list)
-    clips: list[tuple[str, list[tuple[float, list[dict[str, Any]]]]]] = field(default_factory=list)
-    failures: int = 0
-
-    def fail(self, name: str, reason: str) -> None:
-        """Reports one bad input in one line; the rest goes on."""
-        from rich.console import Console
-
-        self.failures += 1
-        reason = " ".join(reason.split())
-        if not reason.startswith(name):
-            reason = f"{name}: {reason}"
-        Console(stderr=True, soft_wrap=True).print(reason, markup=False, highlight=False)
-
-    @contextmanager
-    def reporting(self, path: Path) -> Iterator[None]:
-        """Reports a file that cannot be written in one line; the rest goes on."""
-        try:
-            yield
-        except OSError as error:
-            self.fail(str(error.filename or path), f"cannot be written: {error.strerror or error}.")
-
-    def find_files(self, inputs: list[str]) -> Iterator[Path]:
-        """The files that the arguments name, in order."""
-        for name in inputs:
-            path = Path(name)
-            if path.is_dir():
-                yield from self.list_folder(path)
-            elif path.exists() or not glob.has_magic(name):
-                yield path
-            else:
-                matches = sorted(glob.glob(name, recursive=True))
-                if not matches:
-                    self.fail(name, "no file matches this pattern.")
-                yield from (Path(match) for match in matches if not Path(match).is_dir())
-
-    def list_folder(self, folder: Path) -> list[Path]:
-        """The photos and videos in a folder and the folders in it."""
-        from PIL import Image
-
-        def unreadable(error: OSError) -> None:
-            self.fail(str(error.filename), "this folder cannot be read; check its permissions.")
-
-        suffixes = {*Image.registered_extensions(), *VIDEO_SUFFIXES}
-        failures = self.failures
-        found = [
-            root / name
-            for root, _, names in walk_sorted(folder, unreadable)
-            for name in sorted(names)
-            if Path(name).suffix.lower() in suffixes
-        ]
-        if not found and self.failures == failures:
-            self.fail(str(folder), "this folder holds no image.")
-        return found
-
-    def predict(
-        self, pipeline: "FacialExpressionPipeline", files: list[Path], overlay: Path | None, batch_size: int, detect: bool
-    ) -> None:
-        """Reads the files and runs the pipeline over those that can be read."""
-        from rich.console import Console
-        from rich.progress import track
-
-        opened: deque[tuple[Path, Image.Image]] = deque()
-        shown = track(files, "reading photos", console=Console(stderr=True), disable=len(files) < 2, transient=True)
-        results = pipeline(self.open_files(shown, opened), batch_size=batch_size, detect=detect)
-        for faces in results:
-            file, image = opened.popleft()
-            self.rows.append((str(file), faces))
-            if overlay is not None:
-                with self.reporting(overlay):
-                    self.write_overlay(overlay, file, image, faces)
-
-    def predict_video(
-        self, pipeline: "FacialExpressionPipeline", file: Path, overlay: Path | None, fps: float, smoothing: float
-    ) -> None:
-        """Reads a video, as far as it can be read."""
-        from contextlib import ExitStack
-
-        from rich.console import Console
-        from rich.progress import track
-
-        try:
-            from modeling_fer.video import VideoWriter, analyse_video
-        except ImportError:
-            self.fail(str(file), "videos need further packages; install them: pip install 'modeling-fer[video]'")
-            return
-        frames: list[tuple[float, list[dict[str, Any]]]] = []
-        self.clips.append((str(file), frames))
-        with ExitStack() as stack:
-            try:
-                writer = None
-                shown = analyse_video(pipeline, file, fps, smoothing)
-                for frame, faces in track(shown, f"reading {file.name}", console=Console(stderr=True), transient=True):
-                    if overlay is not None:
-                        writer = writer or stack.enter_context(VideoWriter(overlay / f"{file.stem}.mp4", fps))
-                        writer.write(frame.image, faces)
-                    for face in faces:
-                        # Maps are drawn by now, and a long video has many.
-                        face["relevance_map"] = None
-                    frames.append((frame.time, faces))
-            except (OSError, ValueError) as error:
-                self.fail(str(file), str(error))
-
-    def open_files(self, files: Iterable[Path], opened: "deque[tuple[Path, Image.Image]]") -> "Iterator[Image.Image]":
-        """Yields the photos that can be opened, and leaves each with its name for whoever takes the results."""
-        from modeling_fer.image_processing_fer import open_image
-
-        for file in files:
-            try:
-                image = open_image(file)
-            except (OSError, ValueError) as error:
-                self.fail(str(file), str(error))
-                continue
-            opened.append((file, image))
-            yield image
-
-    def write_overlay(self, folder: Path, file: Path, image: "Image.Image", faces: list[dict[str, Any]]) -> None:
-        """Draws one photo's faces; files of the same name get a number."""
-        from modeling_fer.visualization import draw_overlay
-
-        names = [Path(name).stem for name, _ in self.rows]
-        again = names.count(file.stem) - 1
-        draw_overlay(image, faces).save(folder / f"{file.stem}{f'-{again}' if again else ''}.png")
-
-    def show_table(self, top_k: int) -> None:
-        """Prints a line for each face."""
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table("file", "face", "box", "expressions")
-        for name, faces in self.rows:
-            for number, face in enumerate(faces, start=1):
-                box = " ".join(str(face["box"][edge]) for edge in ("xmin", "ymin", "xmax", "ymax"))
-                ranked = ", ".join(f"{one['label']} {one['score']:.1%}" for one in face["expressions"][:top_k])
-                table.add_row(name if number == 1 else "", str(number), box, ranked)
-            if not faces:
-                table.add_row(name, "0", "", "no face found")
-        for name, summaries in self.summaries():
-            for number, summary in enumerate(summaries):
-                ranked = ", ".join(f"{one['label']} {one['score']:.1%}" for one in summary.expressions[:top_k])
-                seen = f"{summary.first:.1f} to {summary.last:.1f} s"
-                table.add_row(name if number == 0 else "", f"track {summary.track}", seen, ranked)
-            if not summaries:
-                table.add_row(name, "0", "", "no face found")
-        if table.rows:
-            Console().print(table)
-
-    def summaries(self) -> "Iterator[tuple[str, list[TrackSummary]]]":
-        """For each video that could be read, its faces."""
-        for name, frames in self.clips:
-            if frames:
-                from modeling_fer.video import summarize_tracks
-
-                yield name, summarize_tracks(frames)
-
-    def write(self, output: Path, labels: list[str]) -> None:
-        """Writes a row for each face, and beside it a file with a row for each face that was followed through a video."""
-        from modeling_fer.tables import faces_table, tracks_table, write_table
-
-        write_table(faces_table(self.rows, self.clips, labels), output)
-        if self.clips:
-            write_table(tracks_table(self.summaries(), labels), output.with_suffix(f".tracks{output.suffix}"))
-
-
-def walk_sorted(folder: Path, unreadable: Any) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """`os.walk` in the order of names."""
-    import os
-
-    for root, folders, names in os.walk(folder, onerror=unreadable):
-        folders.sort()
-        yield Path(root), folders, names
+        yield
+    except (FloatingPointError, OSError) as error:
+        typer.echo(f"fer {command}: stopped: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 if __name__ == "__main__":

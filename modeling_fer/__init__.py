@@ -1,49 +1,100 @@
 """Facial expression recognition that shows where on the face it looked.
 
-Importing the package registers its classes with transformers, so that `AutoModelForImageClassification.from_pretrained` and
-`pipeline("facial-expression-recognition")` load its checkpoints without `trust_remote_code`.
+`load` gives a reader of faces, which needs neither torch nor transformers. Where those are installed, importing the package registers
+its classes with transformers, so that `AutoModelForImageClassification.from_pretrained` and `pipeline("facial-expression-recognition")`
+load its checkpoints without `trust_remote_code`.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modeling_fer import registration as _registration  # noqa: F401  (for its effect)
-from modeling_fer.checkpoints import checkpoint_folder
-from modeling_fer.configuration_fer import FerConfig
-from modeling_fer.faces_fer import Face, FaceCropper, FaceDetector, MtcnnDetector
-from modeling_fer.image_processing_fer import FerImageProcessor
-from modeling_fer.modeling_fer import FerForImageClassification, FerModel
-from modeling_fer.pipeline_fer import FacialExpressionPipeline
+from modeling_fer.registration_hook import register_with_transformers
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from modeling_fer.answers_fer import Crop, ReadFace
+    from modeling_fer.checkpoints import checkpoint_folder
+    from modeling_fer.configuration_fer import FerConfig
+    from modeling_fer.faces_fer import Face, FaceCropper, FaceDetector, MtcnnDetector, make_detector
+    from modeling_fer.image_processing_fer import FerImageProcessor
+    from modeling_fer.inference.engines import load
+    from modeling_fer.modeling_fer import FerForImageClassification, FerModel
+    from modeling_fer.pipeline_fer import FacialExpressionPipeline
+    from modeling_fer.reading_fer import FaceReader
+    from modeling_fer.training.evaluation import ExpressionMetrics
+    from modeling_fer.training.recipe import Recipe, read_recipe
+    from modeling_fer.training.trainer import Trainer
 
-# These need the extra `train`, and are imported when they are asked for.
-_LAZY = {
-    "ExpressionMetrics": "modeling_fer.evaluation",
-    "Recipe": "modeling_fer.recipe",
-    "Trainer": "modeling_fer.training",
-    "read_recipe": "modeling_fer.recipe",
+__version__ = "0.2.0"
+
+# Names are imported when they are asked for: a command, a page or a script pays for what it uses.
+_LIGHT = {
+    "Crop": "answers_fer",
+    "Face": "faces_fer",
+    "FaceCropper": "faces_fer",
+    "FaceDetector": "faces_fer",
+    "FaceReader": "reading_fer",
+    "MtcnnDetector": "faces_fer",
+    "ReadFace": "answers_fer",
+    "checkpoint_folder": "checkpoints",
+    "load": "inference.engines",
+    "make_detector": "faces_fer",
 }
+_TORCH = {
+    "FacialExpressionPipeline": "pipeline_fer",
+    "FerConfig": "configuration_fer",
+    "FerForImageClassification": "modeling_fer",
+    "FerImageProcessor": "image_processing_fer",
+    "FerModel": "modeling_fer",
+}
+_TRAIN = {
+    "ExpressionMetrics": "training.evaluation",
+    "Recipe": "training.recipe",
+    "Trainer": "training.trainer",
+    "read_recipe": "training.recipe",
+}
+_EXTRAS = {"torch": _TORCH, "train": _TRAIN}
 
 __all__ = [
+    "Crop",
     "ExpressionMetrics",
     "Face",
     "FaceCropper",
     "FaceDetector",
+    "FaceReader",
     "FacialExpressionPipeline",
     "FerConfig",
     "FerForImageClassification",
     "FerImageProcessor",
     "FerModel",
     "MtcnnDetector",
+    "ReadFace",
     "Recipe",
     "Trainer",
     "checkpoint_folder",
+    "load",
+    "make_detector",
     "read_recipe",
 ]
 
+register_with_transformers()
+
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
+    if name in _LIGHT:
+        return getattr(import_module(f"modeling_fer.{_LIGHT[name]}"), name)
+    for extra, names in _EXTRAS.items():
+        if name in names:
+            return _import_from_extra(name, names[name], extra)
     raise AttributeError(f"module 'modeling_fer' has no attribute {name!r}")
+
+
+def _import_from_extra(name: str, module: str, extra: str) -> Any:
+    """What needs packages that are not installed with the package alone."""
+    try:
+        # First, as it is what imports transformers and needs the package's files whole.
+        import_module("modeling_fer.registration")
+        return getattr(import_module(f"modeling_fer.{module}"), name)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"modeling_fer.{name} needs {error.name}, which is not installed; run: pip install 'modeling-fer[{extra}]'"
+        ) from error

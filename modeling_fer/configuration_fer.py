@@ -8,10 +8,20 @@ from transformers import PreTrainedConfig
 EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 REGULARIZATIONS = ("none", "fully", "weakly", "hybrid")
 NORMALIZATIONS = ("none", "batch")
+REPRESENTATION_BLOCKS = ("plain", "residual")
 RELEVANCE_ACTIVATIONS = ("linear", "sigmoid")
 
 # The paper's own values of λ (figures 9 and 10); one number could not serve both losses, which differ by five orders.
 PAPER_FACIAL_PARTS_WEIGHTS = {"none": 0.0, "fully": 10.0, "weakly": 1e-4, "hybrid": 10.0}
+
+# What is measured of a network's classes, before it is.
+UNMEASURED = {
+    "label_shares": None,
+    "prior_strength": 0.0,
+    "temperature": 1.0,
+    "conformal_thresholds": None,
+    "uncertain_below": None,
+}
 
 # What a checkpoint's config.json says of the code that travels with it.
 AUTO_MAP = {
@@ -48,6 +58,16 @@ class FerConfig(PreTrainedConfig):
             Filters of that module's first convolution; doubled at each pooling.
         representation_convs (`int`, defaults to 2):
             Convolutions of each of those blocks.
+        representation_block (`str`, defaults to `"plain"`):
+            `"plain"` is the paper's [conv, conv, pool]; `"residual"` a 5x5 convolution and a pooling, then stages of residual blocks.
+            Either halves the image `representation_depth` times.
+        residual_blocks (`list[int]`, defaults to `[2, 2, 2]`):
+            Blocks of each of the `representation_depth` stages of a residual representation.
+        squeeze_excitation (`bool`, defaults to `False`):
+            Whether residual blocks weigh their channels (Hu et al. 2018).
+        drop_path (`float`, defaults to 0.0):
+            Share of the images that skip the last residual block in training, in [0, 1); the blocks before it are skipped less, in
+            proportion to their depth (stochastic depth, Huang et al. 2016).
         backbone (`str`, *optional*):
             Name of a convolutional timm model that takes the place of the [conv, conv, pool] blocks.
         hidden_sizes (`list[int]`, defaults to `[512, 512]`):
@@ -69,26 +89,34 @@ class FerConfig(PreTrainedConfig):
             γ of eq. 5, weight of the contiguity term (eq. 7); 0 leaves the sparsity term alone.
         hybrid_fully_weight (`float`, defaults to 1.0), hybrid_weakly_weight (`float`, defaults to 1e-05):
             Weights of the two losses in the hybrid sum. With λ = 10 the defaults give each the weight it has alone.
+        auxiliary_labels (`list[str]`, *optional*):
+            Classes of a second label set of the same images, which an output layer of its own learns beside the first one.
+        auxiliary_weight (`float`, defaults to 1.0):
+            Weight of the cross-entropy of that second label set.
         heatmap_sigma (`float`, defaults to 5.0):
             Standard deviation in pixels of the Gaussians that training draws at the landmarks (fig. 6).
         label_smoothing (`float`, defaults to 0.0):
             Share of each label that is spread evenly over the classes, in [0, 1).
-        face_margin (`float`, defaults to 0.0), face_offset (`float`, defaults to 0.0):
-            How the pipeline cuts faces for this checkpoint, so that they look like its training crops: the share of the box's
-            size that is added to it, and the share of it by which the crop's centre is moved down.
-        face_alignment (`bool`, defaults to `True`):
-            Whether the pipeline turns the photo so that the eyes are level.
+        label_shares (`list[float]`, *optional*):
+            How frequent each class was among the labels that the network was trained on, summing to 1.
+        prior_strength (`float`, defaults to 0.0):
+            How far the network's answers leave that frequency behind, in [0, 1]: 0 answers as trained, 1 as if all classes were equally
+            frequent. Logits are lowered by `prior_strength` times the logarithm of the shares (Menon et al. 2021).
+        temperature (`float`, defaults to 1.0):
+            What the output layer is divided by before that, so that probabilities say how often an answer is right (Guo et al. 2017).
+        conformal_thresholds (`dict[str, list[float]]`, *optional*):
+            For some coverages, e.g. `"0.9"`, the least probability of each class that puts it into the set of expressions which holds
+            the right one so often, see `doubt_fer`. By the configuration's own prior.
+        uncertain_below (`float`, *optional*):
+            The probability of the likeliest class under which an answer is uncertain, by the configuration's own prior.
 
     Example:
 
-    ```python
     >>> from modeling_fer import FerConfig, FerForImageClassification
-
     >>> config = FerConfig(image_size=48, num_channels=1, regularization="weakly")
     >>> config.facial_parts_weight
     0.0001
     >>> model = FerForImageClassification(config)
-    ```
     """
 
     model_type = "fer"
@@ -100,6 +128,10 @@ class FerConfig(PreTrainedConfig):
     representation_depth: int = 3
     representation_filters: int = 32
     representation_convs: int = 2
+    representation_block: str = "plain"
+    residual_blocks: list[int] | tuple[int, ...] = (2, 2, 2)
+    squeeze_excitation: bool = False
+    drop_path: int | float = 0.0
     backbone: str | None = None
     hidden_sizes: list[int] | tuple[int, ...] = (512, 512)
     dropout: int | float = 0.0
@@ -111,21 +143,25 @@ class FerConfig(PreTrainedConfig):
     contiguity_weight: int | float = 1.0
     hybrid_fully_weight: int | float = 1.0
     hybrid_weakly_weight: int | float = 1e-5
+    auxiliary_labels: list[str] | tuple[str, ...] | None = None
+    auxiliary_weight: int | float = 1.0
     heatmap_sigma: int | float = 5.0
     label_smoothing: int | float = 0.0
-    face_margin: int | float = 0.0
-    face_offset: int | float = 0.0
-    face_alignment: bool = True
+    label_shares: list[float] | tuple[float, ...] | None = None
+    prior_strength: int | float = 0.0
+    temperature: int | float = 1.0
+    conformal_thresholds: dict[str, list[int | float]] | None = None
+    uncertain_below: int | float | None = None
 
-    def __post_init__(self, **kwargs):
+    def __post_init__(self, **kwargs: Any) -> None:
         if not self.is_remote_code():
             # The installed package is registered with transformers: it needs no code from the checkpoint's folder.
             kwargs.pop("auto_map", None)
             kwargs.pop("custom_pipelines", None)
-        self.hidden_sizes = list(self.hidden_sizes)
+        self.hidden_sizes, self.residual_blocks = list(self.hidden_sizes), list(self.residual_blocks)
         num_labels = kwargs.get("num_labels")
         if self.id2label is None and num_labels is None:
-            self.id2label = dict(enumerate(EXPRESSIONS))
+            self.id2label: dict[int, str] = dict(enumerate(EXPRESSIONS))
         if self.id2label is not None and num_labels not in (None, len(self.id2label)):
             raise ValueError(
                 f"num_labels is {num_labels}, but id2label names {len(self.id2label)} classes; give one of the two."
@@ -134,29 +170,36 @@ class FerConfig(PreTrainedConfig):
             self.facial_parts_weight = PAPER_FACIAL_PARTS_WEIGHTS.get(self.regularization)
         super().__post_init__(**kwargs)
         if self.label2id is None:
-            self.label2id = {label: index for index, label in self.id2label.items()}
+            self.label2id: dict[str, int] = {label: index for index, label in self.id2label.items()}
 
     @classmethod
-    def from_dict(cls, config_dict: dict[str, Any], **kwargs):
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> "FerConfig":
         """A configuration from its saved form. Classes given beside it, by `id2label` or `num_labels`, take the place of the saved
         ones, as when a checkpoint is fine-tuned on other classes.
         """
         names = kwargs.get("id2label", config_dict.get("id2label"))
         if "id2label" not in kwargs and kwargs.get("num_labels") not in (None, len(names or ())):
             names = None
-        if names != config_dict.get("id2label"):
-            config_dict = {**config_dict, "id2label": names, "label2id": kwargs.get("label2id")}
-        return super().from_dict(config_dict, **kwargs)
+        # JSON has the indices of classes as text.
+        saved, given = ({int(index): name for index, name in (n or {}).items()} for n in (config_dict.get("id2label"), names))
+        if given != saved:
+            # What was measured of the old classes says nothing of others.
+            fresh = {"label2id": kwargs.get("label2id"), **UNMEASURED}
+            config_dict = {**config_dict, "id2label": names, **fresh}
+        config: FerConfig = super().from_dict(config_dict, **kwargs)
+        return config
 
     def to_dict(self) -> dict[str, Any]:
         """The configuration as it is saved, with the code that travels with it."""
-        return super().to_dict() | {"auto_map": dict(AUTO_MAP), "custom_pipelines": dict(CUSTOM_PIPELINES)}
+        saved: dict[str, Any] = super().to_dict()
+        return saved | {"auto_map": dict(AUTO_MAP), "custom_pipelines": dict(CUSTOM_PIPELINES)}
 
-    def validate_choices(self):
+    def validate_choices(self) -> None:
         """The fields that name one of a few things."""
         for field, choices in (
             ("regularization", REGULARIZATIONS),
             ("normalization", NORMALIZATIONS),
+            ("representation_block", REPRESENTATION_BLOCKS),
             ("relevance_activation", RELEVANCE_ACTIVATIONS),
             ("num_channels", (1, 3)),
         ):
@@ -164,7 +207,7 @@ class FerConfig(PreTrainedConfig):
             if value not in choices:
                 raise ValueError(f"{field} is {value!r}, but must be one of {', '.join(map(repr, choices))}.")
 
-    def validate_sizes(self):
+    def validate_sizes(self) -> None:
         """The fields that count layers, filters and pixels."""
         for field in (
             "image_size",
@@ -176,8 +219,14 @@ class FerConfig(PreTrainedConfig):
         ):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}, but must be at least 1.")
-        if any(size < 1 for size in self.hidden_sizes):
-            raise ValueError(f"hidden_sizes is {self.hidden_sizes}, but every size must be at least 1.")
+        for field in ("hidden_sizes", "residual_blocks"):
+            if any(size < 1 for size in getattr(self, field)):
+                raise ValueError(f"{field} is {getattr(self, field)}, but every one must be at least 1.")
+        if self.representation_block == "residual" and len(self.residual_blocks) != self.representation_depth:
+            raise ValueError(
+                f"residual_blocks is {self.residual_blocks}, but must have a number for each of the {self.representation_depth} "
+                "stages of representation_depth."
+            )
         for field in ("facial_parts_depth", "representation_depth"):
             if self.image_size < 2 ** getattr(self, field):
                 raise ValueError(
@@ -185,9 +234,9 @@ class FerConfig(PreTrainedConfig):
                     f"make it smaller or the images at least {2 ** getattr(self, field)} pixels."
                 )
 
-    def validate_numbers(self):
+    def validate_numbers(self) -> None:
         """The fields that are weights, probabilities and lengths."""
-        for field in ("dropout", "label_smoothing"):
+        for field in ("dropout", "drop_path", "label_smoothing"):
             if not 0 <= getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}, but must be at least 0 and less than 1.")
         for field in (
@@ -196,20 +245,41 @@ class FerConfig(PreTrainedConfig):
             "contiguity_weight",
             "hybrid_fully_weight",
             "hybrid_weakly_weight",
+            "auxiliary_weight",
         ):
             if not getattr(self, field) >= 0:
                 raise ValueError(f"{field} is {getattr(self, field)}, but a weight must be at least 0.")
         if not self.heatmap_sigma > 0:
             raise ValueError(f"heatmap_sigma is {self.heatmap_sigma}, but must be greater than 0.")
-        if not self.face_margin > -1:
-            raise ValueError(f"face_margin is {self.face_margin}, but must be greater than -1.")
+        if not self.temperature > 0:
+            raise ValueError(f"temperature is {self.temperature}, but must be greater than 0.")
+        if not 0 <= self.prior_strength <= 1:
+            raise ValueError(f"prior_strength is {self.prior_strength}, but must be at least 0 and at most 1.")
 
-    def validate_labels(self):
-        """The names of the classes."""
+    def validate_labels(self) -> None:
+        """The names of the classes, and how frequent they are."""
         if sorted(self.id2label) != list(range(len(self.id2label))):
             raise ValueError(
                 f"id2label must name the classes 0 to {len(self.id2label) - 1}, but names {sorted(self.id2label)}."
             )
+        shares = self.label_shares
+        if shares is None and self.prior_strength:
+            raise ValueError(f"prior_strength is {self.prior_strength}, which needs label_shares; give the classes' shares.")
+        if shares is not None and not (len(shares) == len(self.id2label) and min(shares) > 0 and abs(sum(shares) - 1) <= 1e-3):
+            raise ValueError(
+                f"label_shares is {shares}, but must be {len(self.id2label)} numbers greater than 0 that sum to 1, one a class."
+            )
+
+    def validate_doubt(self) -> None:
+        """The thresholds of sets and of the answer "uncertain"."""
+        for coverage, thresholds in (self.conformal_thresholds or {}).items():
+            if len(thresholds) != len(self.id2label) or not all(0 <= threshold <= 1 for threshold in thresholds):
+                raise ValueError(
+                    f"conformal_thresholds[{coverage!r}] is {thresholds}, but must be {len(self.id2label)} numbers in [0, 1], one a "
+                    "class."
+                )
+        if self.uncertain_below is not None and not 0 <= self.uncertain_below <= 1:
+            raise ValueError(f"uncertain_below is {self.uncertain_below}, but must be at least 0 and at most 1.")
 
 
 __all__ = ["FerConfig"]

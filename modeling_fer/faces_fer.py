@@ -3,19 +3,23 @@
 It travels with every checkpoint, because crops made otherwise than the training crops give wrong answers without a warning.
 """
 
-from collections.abc import Sequence
-from copy import copy
+import os
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 from PIL import Image
 
-from .configuration_fer import FerConfig
+from .detector_files_fer import PACKAGED
+from .mtcnn_fer import FINAL, NETWORKS, Mtcnn
 
-SEARCH_SIZE = 640
-"""Photos are searched at this longest side, in pixels, unless they are smaller."""
+SEARCH_SIZE = 2000
+"""Photos are searched at this longest side, in pixels, unless they are smaller or smaller faces are asked for: MTCNN then finds faces
+of 40 pixels in photos of 4,000."""
+
+MOST_THREADS = 4
+"""More cores than this make a search hardly faster."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,14 @@ class Face:
     score: float = 1.0
     points: np.ndarray | None = None
 
+    def scaled(self, factor: float) -> "Face":
+        """The same face in a photo of `factor` times the width and height."""
+        left, top, right, bottom = (edge * factor for edge in self.box)
+        return Face((left, top, right, bottom), self.score, None if self.points is None else self.points * factor)
+
 
 class FaceDetector(Protocol):
-    """Anything that finds faces: `detector(photo)`."""
+    """Anything that finds faces: `detector(photo)`. Threads may share it where there are workers, as there are for videos."""
 
     def __call__(self, image: Image.Image) -> list[Face]:
         """
@@ -44,79 +53,129 @@ class FaceDetector(Protocol):
 
         Returns:
             Its faces, in pixels of the photo, largest first; an empty list where there is none.
+
+        Raises:
+            ImportError: what the detector needs is not installed.
         """
         ...
 
 
 class MtcnnDetector:
-    """The paper's detector: MTCNN (Zhang et al. 2016) as packaged, with its weights, in facenet-pytorch.
+    """The paper's detector, MTCNN (Zhang et al. 2016): see `mtcnn_fer`. It runs on the processor, by onnxruntime.
 
     Args:
-        device: where it runs.
+        device: where detectors run that have a choice.
         min_score: faces that MTCNN is less sure of are left out, in [0, 1].
-        min_face: least height or width of a face, as a share of the photo's longest side; in a photo that is searched at its own
-            size never less than 20 pixels, which is as small as MTCNN sees.
-        search_size: longest side, in pixels, that larger photos are reduced to for the search.
+        min_face: least height or width of a face: in pixels of the photo where it is 1 or more, else as a share of the photo's
+            longest side. MTCNN sees no face of under 20 pixels in the picture that it searches.
+        search_size: longest side, in pixels, that larger photos are reduced to for the search. Where it is not given it is
+            `SEARCH_SIZE`, or more where `min_face` in pixels needs more.
+        threads: processor cores that one search may use; up to `MOST_THREADS` of those that the process has if not given.
+        folder: holds the detector's `files`; the package's own if not given.
 
     Raises:
-        ImportError: facenet-pytorch is not installed.
+        ValueError: a setting is impossible.
     """
+
+    files = (*NETWORKS, "LICENSE", "README.md")
+    smallest = 20
+    plenty = 2 * FINAL
+    """Pixels of a face that are more than MTCNN looks at: where only larger faces are asked for, photos are reduced further."""
 
     def __init__(
         self,
-        device: str | torch.device = "cpu",
+        device: Any = "cpu",
         min_score: float = 0.9,
-        min_face: float = 0.03,
-        search_size: int = SEARCH_SIZE,
+        min_face: float = 0.0,
+        search_size: int | None = None,
+        threads: int | None = None,
+        folder: Path = PACKAGED / "mtcnn",
     ):
-        try:
-            from facenet_pytorch import MTCNN
-        except ImportError as error:
-            raise ImportError(
-                "Finding faces needs facenet-pytorch; install it (pip install 'facenet-pytorch<2.6'), give the pipeline another "
-                "detector, or pass boxes."
-            ) from error
+        if not min_face >= 0:
+            raise ValueError(f"min_face is {min_face}, but must be at least 0.")
+        if search_size is not None and search_size < self.smallest:
+            raise ValueError(f"search_size is {search_size}, but must be at least {self.smallest} pixels.")
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads is {threads}, but must be at least 1.")
         self.min_score, self.min_face, self.search_size = min_score, min_face, search_size
-        self.mtcnn = MTCNN(keep_all=True, device=device)
+        self.mtcnn = Mtcnn(folder, threads or min(MOST_THREADS, usable_cores()))
+
+    @property
+    def enough(self) -> int | None:
+        """Longest side, in pixels, of a photo that loses nothing in the search; None where the whole one may be needed."""
+        return None if self.min_face >= 1 else self.search_size or SEARCH_SIZE
 
     def __call__(self, image: Image.Image) -> list[Face]:
-        return self.detect_batch([image])[0]
-
-    def detect_batch(self, images: Sequence[Image.Image]) -> list[list[Face]]:
-        """The faces of several photos of one size at once, which keeps an accelerator busier than one by one.
-
-        Args:
-            images: photos, mode RGB or L, all of the same width and height.
-
-        Returns:
-            For each photo its faces, largest first.
-        """
-        width, height = images[0].size
-        scale = min(1.0, self.search_size / max(width, height))
-        searched = [image.convert("RGB") for image in images]
+        width, height = image.size
+        scale, least = self._plan(max(width, height))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        if scale < 1:
-            searched = [image.resize(size, Image.Resampling.BILINEAR) for image in searched]
-        # A copy shares the networks but not the setting, so that threads may search photos of different sizes with one detector.
-        mtcnn = copy(self.mtcnn)
-        mtcnn.min_face_size = max(20, self.min_face * max(size))
-        if min(size) < mtcnn.min_face_size:
-            return [[] for _ in images]
-        boxes, scores, points = mtcnn.detect(searched, landmarks=True)
+        # Reducing before the conversion keeps large photos from being copied.
+        image = _reduced(image, size)
+        found = self.mtcnn(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), least)
         ratio = np.array((width, height)) / np.array(size)
-        return [self._faces(*found, ratio) for found in zip(boxes, scores, points, strict=True)]
-
-    def _faces(self, boxes: np.ndarray | None, scores: np.ndarray, points: np.ndarray, ratio: np.ndarray) -> list[Face]:
-        if boxes is None:
-            return []
         faces = [
-            Face(
-                tuple((np.reshape(box, (2, 2)) * ratio).ravel().tolist()), float(score), np.asarray(point * ratio, dtype=float)
-            )
-            for box, score, point in zip(boxes, scores, points, strict=True)
+            Face(tuple((box.reshape(2, 2) * ratio).ravel().tolist()), float(score), points * ratio)
+            for box, score, points in zip(found.boxes, found.scores, found.points, strict=True)
             if score >= self.min_score
         ]
         return sorted(faces, key=lambda face: face_size(face.box), reverse=True)
+
+    def _plan(self, longest: int) -> tuple[float, float]:
+        """How much a photo is reduced for the search, and the least face in pixels of the reduced photo."""
+        face = self.min_face if self.min_face >= 1 else self.min_face * longest
+        if self.search_size is not None:
+            scale = self.search_size / longest
+        else:
+            scale = max(SEARCH_SIZE / longest, self.smallest / self.min_face if self.min_face >= 1 else 0.0)
+        scale = min(1.0, scale, self.plenty / face if face else 1.0)
+        return scale, max(float(self.smallest), face * scale)
+
+
+def _reduced(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A photo at the size it is searched at, by whole factors first, which is faster."""
+    return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0)
+
+
+def usable_cores() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+DETECTORS: dict[str, Any] = {"mtcnn": MtcnnDetector}
+"""The detectors that a checkpoint may name in its preprocessor_config.json. A new one is a line here and a class like
+`MtcnnDetector`: it takes device, min_face, search_size and threads, and where it has `files`, the folder that holds them. Those lie in
+detectors/ and its name, in the package and beside a checkpoint."""
+
+DEFAULT_DETECTOR = "mtcnn"
+
+
+def make_detector(
+    name: str = DEFAULT_DETECTOR,
+    device: Any = "cpu",
+    min_face: float | None = None,
+    search_size: int | None = None,
+    threads: int | None = None,
+    folder: Path | None = None,
+) -> FaceDetector:
+    """The detector of a name.
+
+    Args:
+        name: one of `DETECTORS`.
+        device: where it runs, if it has a choice.
+        min_face: least height or width of a face: in pixels of the photo where it is 1 or more, else as a share of its longest
+            side; the detector's own where it is None.
+        search_size: longest side, in pixels, that larger photos are searched at; the detector's own where it is None.
+        threads: processor cores that one search may use; the detector's own choice where it is None.
+        folder: holds the detector's files; the package's own where it is None.
+
+    Raises:
+        ValueError: there is no detector of this name, or a setting is impossible.
+    """
+    if name not in DETECTORS:
+        raise ValueError(f"The detector {name!r} is not known; choose one of {', '.join(map(repr, DETECTORS))}.")
+    given = {"min_face": min_face, "search_size": search_size, "threads": threads, "folder": folder}
+    detector: FaceDetector = DETECTORS[name](device, **{key: value for key, value in given.items() if value is not None})
+    return detector
 
 
 def face_size(box: tuple[float, float, float, float]) -> float:
@@ -141,9 +200,10 @@ class FaceCropper:
     align: bool = True
 
     @classmethod
-    def from_config(cls, config: FerConfig) -> "FaceCropper":
-        """Cuts faces as the training crops of a checkpoint were cut."""
-        return cls(config.image_size, config.face_margin, config.face_offset, config.face_alignment)
+    def from_processor(cls, processor: Any) -> "FaceCropper":
+        """Cuts faces as the training crops of a checkpoint were cut, which its image processor knows."""
+        size = max(processor.size["height"], processor.size["width"])
+        return cls(size, processor.face_margin, processor.face_offset, processor.face_alignment)
 
     def square(self, face: Face) -> tuple[np.ndarray, float, float]:
         """The square of the photo that a face is cut from: its centre (x, y) and side in pixels, its angle in radians."""
@@ -171,7 +231,8 @@ class FaceCropper:
         centre, side, angle = self.square(face)
         cos, sin = np.cos(angle), np.sin(angle)
         upright = (points + 0.5 - centre) @ np.array([[cos, -sin], [sin, cos]])
-        return upright * size / side + size / 2 - 0.5
+        moved: np.ndarray = upright * size / side + size / 2 - 0.5
+        return moved
 
     def __call__(self, image: Image.Image, face: Face) -> Image.Image:
         """

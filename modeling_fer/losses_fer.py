@@ -54,6 +54,10 @@ def sparsity_loss(relevance_map: Tensor) -> Tensor:
 
     Returns:
         A scalar, the mean over the batch.
+
+    >>> import torch
+    >>> sparsity_loss(torch.tensor([[[[0.5, -0.5], [0.0, 1.0]]]]))
+    tensor(0.5000)
     """
     return relevance_map.abs().mean()
 
@@ -67,6 +71,10 @@ def contiguity_loss(relevance_map: Tensor) -> Tensor:
     Returns:
         A scalar, the mean over the batch. Pixels of the last row (column) have no neighbour below (to the right)
         and add nothing for it.
+
+    >>> import torch
+    >>> contiguity_loss(torch.tensor([[[[0.0, 1.0], [0.0, 1.0]]]]))
+    tensor(0.5000)
     """
     down = (relevance_map[..., 1:, :] - relevance_map[..., :-1, :]).abs().sum()
     right = (relevance_map[..., :, 1:] - relevance_map[..., :, :-1]).abs().sum()

@@ -8,7 +8,6 @@
 
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,97 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.utils import ModelOutput
+from transformers.utils import can_return_tuple
 
 from .configuration_fer import FerConfig
+from .layers_fer import ConvLayer, DownBlock, ResidualStages, TimmBackbone, UpBlock, doubled_channels
 from .losses_fer import classification_loss, contiguity_loss, landmark_map_loss, sparsity_loss
-
-
-@dataclass
-class FerModelOutput(ModelOutput):
-    """
-    Args:
-        last_hidden_state (`torch.FloatTensor` of shape `(batch, channels, height, width)`):
-            The gated features h, the output of the expression block.
-        relevance_map (`torch.FloatTensor` of shape `(batch, 1, image_size, image_size)`, *optional*):
-            The relevance map x̂; None for the baseline CNN (`regularization="none"`).
-    """
-
-    last_hidden_state: Tensor | None = None
-    relevance_map: Tensor | None = None
-
-
-@dataclass
-class FerLossTerms(ModelOutput):
-    """The terms of the objective before they are weighted, scalars; None where the regularization does not use one.
-
-    Args:
-        classification: cross-entropy (eq. 3).
-        landmark_map: mean squared error between relevance map and heatmap (eq. 4).
-        sparsity: mean absolute relevance (eq. 6).
-        contiguity: total variation of the relevance map (eq. 7).
-    """
-
-    classification: Tensor | None = None
-    landmark_map: Tensor | None = None
-    sparsity: Tensor | None = None
-    contiguity: Tensor | None = None
-
-
-@dataclass
-class FerImageClassifierOutput(ModelOutput):
-    """
-    Args:
-        loss (`torch.FloatTensor` of shape `(1,)`, *optional*, returned when `labels` is given):
-            The objective (eq. 2).
-        logits (`torch.FloatTensor` of shape `(batch, num_labels)`):
-            Scores of the expressions before softmax.
-        relevance_map (`torch.FloatTensor` of shape `(batch, 1, image_size, image_size)`, *optional*):
-            The relevance map x̂ that the expression was read by; None for the baseline CNN.
-        loss_terms (`FerLossTerms`, *optional*, returned when `labels` is given):
-            The terms of the objective, unweighted.
-    """
-
-    loss: Tensor | None = None
-    logits: Tensor | None = None
-    relevance_map: Tensor | None = None
-    loss_terms: FerLossTerms | None = None
-
-
-class ConvLayer(nn.Sequential):
-    """3x3 convolution, batch normalization where the configuration asks for it, ReLU."""
-
-    def __init__(self, config: FerConfig, in_channels: int, out_channels: int):
-        normalized = config.normalization == "batch"
-        layers: list[nn.Module] = [nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=not normalized)]
-        if normalized:
-            layers.append(nn.BatchNorm2d(out_channels))
-        super().__init__(*layers, nn.ReLU(inplace=True))
-
-
-class DownBlock(nn.Sequential):
-    """[conv, conv, pool]: (batch, in, h, w) -> (batch, out, h / 2, w / 2)."""
-
-    def __init__(self, config: FerConfig, in_channels: int, out_channels: int, convs: int = 2):
-        inputs = [in_channels] + [out_channels] * (convs - 1)
-        super().__init__(*(ConvLayer(config, channels, out_channels) for channels in inputs), nn.MaxPool2d(2))
-
-
-class UpBlock(nn.Sequential):
-    """[transposed conv, ReLU, conv, conv]: (batch, in, h, w) -> (batch, out, 2h, 2w)."""
-
-    def __init__(self, config: FerConfig, in_channels: int, out_channels: int):
-        super().__init__(
-            nn.ConvTranspose2d(in_channels, out_channels, kernel_size=2, stride=2),
-            nn.ReLU(inplace=True),
-            ConvLayer(config, out_channels, out_channels),
-            ConvLayer(config, out_channels, out_channels),
-        )
-
-
-def doubled_channels(first: int, depth: int) -> list[int]:
-    """Filters of `depth` blocks, doubled at each pooling: [first, 2 first, 4 first, ...]."""
-    return [first * 2**step for step in range(depth)]
+from .outputs_fer import FerImageClassifierOutput, FerLossTerms, FerModelOutput
+from .prior_fer import check_prior
 
 
 class RelevanceConv(nn.Conv2d):
@@ -138,7 +53,7 @@ class FacialParts(nn.Module):
     def forward(self, pixel_values: Tensor) -> Tensor:
         """(batch, num_channels, h, w) -> (batch, 1, h, w)."""
         features = self.decoder(self.encoder(pixel_values))
-        relevance_map = self.relevance(features)
+        relevance_map: Tensor = self.relevance(features)
         if relevance_map.shape[-2:] != pixel_values.shape[-2:]:
             # A size that is not divisible by 2^L_E loses its remainder in the poolings.
             relevance_map = F.interpolate(relevance_map, size=pixel_values.shape[-2:], mode="bilinear")
@@ -167,25 +82,6 @@ class ExpressionBlock(nn.Module):
         return features * F.adaptive_avg_pool2d(relevance_map, (features.shape[-2], features.shape[-1]))
 
 
-class TimmBackbone(nn.Module):
-    """The last feature map of a convolutional timm model, in place of the [conv, conv, pool] blocks."""
-
-    def __init__(self, name: str, num_channels: int):
-        super().__init__()
-        try:
-            import timm
-        except ImportError as error:
-            raise ImportError(f"The checkpoint's backbone {name!r} comes from timm; install it: pip install timm") from error
-        if not timm.is_model(name):
-            raise ValueError(f"backbone is {name!r}, which timm does not know; timm.list_models() lists the names.")
-        features: Any = timm.create_model(name, features_only=True, in_chans=num_channels, out_indices=(-1,))
-        self.features = features
-        self.out_channels: int = features.feature_info.channels()[-1]
-
-    def forward(self, pixel_values: Tensor) -> Tensor:
-        return self.features(pixel_values)[-1]
-
-
 class Representation(nn.Module):
     """Features gated by the relevance map, h = F(x, x̂): L_F [conv, conv, pool] blocks or a timm backbone, then the e-block."""
 
@@ -193,10 +89,13 @@ class Representation(nn.Module):
         super().__init__()
         if config.backbone is None:
             channels = doubled_channels(config.representation_filters, config.representation_depth)
-            inputs = [config.num_channels, *channels[:-1]]
-            self.blocks: nn.Module = nn.Sequential(
-                *(DownBlock(config, i, o, config.representation_convs) for i, o in zip(inputs, channels, strict=True))
-            )
+            if config.representation_block == "residual":
+                self.blocks: nn.Module = ResidualStages(config, channels)
+            else:
+                inputs = [config.num_channels, *channels[:-1]]
+                self.blocks = nn.Sequential(
+                    *(DownBlock(config, i, o, config.representation_convs) for i, o in zip(inputs, channels, strict=True))
+                )
             out_channels = channels[-1]
             # The paper's dense layers see the whole feature map; timm's networks are made for the mean over it.
             self.out_features = out_channels * (config.image_size // 2**config.representation_depth) ** 2
@@ -208,11 +107,14 @@ class Representation(nn.Module):
 
     def forward(self, pixel_values: Tensor, relevance_map: Tensor | None) -> Tensor:
         """(batch, num_channels, height, width) and (batch, 1, height, width) -> (batch, channels, h, w)."""
-        return self.expression_block(self.blocks(pixel_values), relevance_map)
+        features: Tensor = self.expression_block(self.blocks(pixel_values), relevance_map)
+        return features
 
 
 class Classifier(nn.Module):
-    """Names the expression, ŷ = G(h): dense layers of `hidden_sizes`, then one with an output for each class."""
+    """Names the expression, ŷ = G(h): dense layers of `hidden_sizes`, then one with an output for each class, and beside it one for
+    each class of the second label set where there is one.
+    """
 
     def __init__(self, config: FerConfig, in_features: int):
         super().__init__()
@@ -224,11 +126,13 @@ class Classifier(nn.Module):
         self.hidden = nn.Sequential(*layers)
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(in_features, config.num_labels)
+        self.auxiliary_output = nn.Linear(in_features, len(config.auxiliary_labels)) if config.auxiliary_labels else None
 
-    def forward(self, features: Tensor) -> Tensor:
-        """(batch, channels, h, w) -> logits (batch, num_labels)."""
-        hidden = self.hidden(self.pool(features).flatten(1))
-        return self.output(self.dropout(hidden))
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(batch, channels, h, w) -> logits (batch, num_labels), and (batch, len(auxiliary_labels)) or None."""
+        hidden = self.dropout(self.hidden(self.pool(features).flatten(1)))
+        auxiliary_logits = self.auxiliary_output(hidden) if self.auxiliary_output is not None else None
+        return self.output(hidden), auxiliary_logits
 
 
 class FerPreTrainedModel(PreTrainedModel):
@@ -239,7 +143,7 @@ class FerPreTrainedModel(PreTrainedModel):
     main_input_name = "pixel_values"
     input_modalities = ("image",)
 
-    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Saves weights and configuration, and beside them the code that `trust_remote_code` loads them with."""
         super().save_pretrained(save_directory, **kwargs)
         for file in Path(__file__).parent.glob("*_fer.py"):
@@ -268,11 +172,14 @@ class FerModel(FerPreTrainedModel):
         self.representation = Representation(config)
         self.post_init()
 
-    def forward(self, pixel_values: Tensor, **kwargs) -> FerModelOutput:
+    @can_return_tuple
+    def forward(self, pixel_values: Tensor, **kwargs: Any) -> FerModelOutput:
         """
         Args:
             pixel_values (`torch.FloatTensor` of shape `(batch, num_channels, image_size, image_size)`):
                 Face crops as `FerImageProcessor` makes them.
+            return_dict (`bool`, *optional*):
+                False gives a tuple of what the output holds, as for every model of transformers.
         """
         expected = (self.config.num_channels, self.config.image_size, self.config.image_size)
         if pixel_values.ndim != 4 or tuple(pixel_values.shape[1:]) != expected:
@@ -294,13 +201,16 @@ class FerForImageClassification(FerPreTrainedModel):
         self.classifier = Classifier(config, self.fer.representation.out_features)
         self.post_init()
 
+    @can_return_tuple
     def forward(
         self,
         pixel_values: Tensor,
         labels: Tensor | None = None,
         heatmaps: Tensor | None = None,
         heatmap_mask: Tensor | None = None,
-        **kwargs,
+        auxiliary_labels: Tensor | None = None,
+        prior_strength: float | None = None,
+        **kwargs: Any,
     ) -> FerImageClassifierOutput:
         """
         Args:
@@ -312,14 +222,63 @@ class FerForImageClassification(FerPreTrainedModel):
                 Target relevance maps in [0, 1], needed with `labels` for the regularizations `fully` and `hybrid`.
             heatmap_mask (`torch.Tensor` of shape `(batch,)`, *optional*):
                 True for the images that have landmarks; the others are left out of eq. 4. Or weights, see `landmark_map_loss`.
+            auxiliary_labels (`torch.Tensor`, *optional*):
+                The second label set, like `labels`; needed with them where the model has one.
+            prior_strength (`float`, *optional*):
+                Takes the place of the configuration's, in [0, 1]. The loss is taken before temperature and prior.
+            return_dict (`bool`, *optional*):
+                False gives a tuple of what the output holds, as for every model of transformers.
         """
-        outputs = self.fer(pixel_values)
-        logits = self.classifier(outputs.last_hidden_state)
+        outputs = self.fer(pixel_values, return_dict=True)
+        logits, auxiliary_logits = self.classifier(outputs.last_hidden_state)
         loss, loss_terms = None, None
         if labels is not None:
             self._check_labels(labels)
             loss, loss_terms = self._objective(logits, outputs.relevance_map, labels, heatmaps, heatmap_mask)
-        return FerImageClassifierOutput(loss=loss, logits=logits, relevance_map=outputs.relevance_map, loss_terms=loss_terms)
+            if auxiliary_logits is not None:
+                if auxiliary_labels is None:
+                    raise ValueError("The model has a second label set; give auxiliary_labels beside labels.")
+                loss_terms.auxiliary = auxiliary = classification_loss(
+                    auxiliary_logits.float(), auxiliary_labels, self.config.label_smoothing
+                )
+                loss = loss + self.config.auxiliary_weight * auxiliary
+        return FerImageClassifierOutput(
+            loss=loss,
+            logits=self.adjust_logits(logits, prior_strength),
+            relevance_map=outputs.relevance_map,
+            auxiliary_logits=auxiliary_logits,
+            loss_terms=loss_terms,
+        )
+
+    def adjust_logits(self, logits: Tensor, prior_strength: float | None = None) -> Tensor:
+        """The output layer's scores with temperature (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017) and prior
+        (Menon et al., "Long-tail learning via logit adjustment", ICLR 2021).
+
+        Args:
+            logits: (batch, num_labels).
+            prior_strength: in [0, 1]; the configuration's where it is None.
+
+        Returns:
+            (batch, num_labels).
+
+        Raises:
+            ValueError: as for `check_prior`.
+        """
+        strength = self.config.prior_strength if prior_strength is None else prior_strength
+        self.check_prior(strength)
+        if self.config.temperature != 1:
+            logits = logits / self.config.temperature
+        if strength:
+            logits = logits - strength * logits.new_tensor(self.config.label_shares).log()
+        return logits
+
+    def check_prior(self, strength: float) -> None:
+        """Whether a prior strength can be used.
+
+        Raises:
+            ValueError: it is not in [0, 1], or it is not 0 and the configuration has no label_shares.
+        """
+        check_prior(strength, self.config.label_shares)
 
     def _check_labels(self, labels: Tensor) -> None:
         classes = self.config.num_labels

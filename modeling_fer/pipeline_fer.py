@@ -1,8 +1,8 @@
-"""Photo to faces, expressions and relevance maps in one call."""
+"""The pipeline of transformers over `FaceReader`: photo to faces, expressions and relevance maps in one call."""
 
-import types
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,55 @@ from PIL import Image
 from transformers import Pipeline
 from transformers.utils import ModelOutput
 
-from .faces_fer import Face, FaceCropper, FaceDetector, MtcnnDetector
-from .image_processing_fer import FaceImage, open_image
+from .answers_fer import Faces
+from .doubt_fer import Doubt
+from .faces_fer import FaceCropper, FaceDetector
+from .images_fer import FaceImage
+from .reading_fer import CutPhoto, FaceReader, NetworkAnswer, ReadOptions, answer_all
 
-Box = Sequence[float]
+READ_OPTIONS = {option.name for option in fields(ReadOptions)}
 
 
-@dataclass
-class PhotoFaces:
-    """A photo on its way through the pipeline: its faces and what the network is to see of them."""
+class TorchNetwork:
+    """The network of a pipeline as `FaceReader` takes it.
 
-    faces: list[Face]
-    squares: list[tuple[np.ndarray, float, float]]
-    pixel_values: torch.Tensor
+    Args:
+        pipeline: holds the model, and the device that it is on.
+    """
+
+    def __init__(self, pipeline: Pipeline):
+        self.pipeline = pipeline
+
+    @property
+    def labels(self) -> list[str]:
+        """The expressions, in the order of the classes."""
+        names = self.pipeline.model.config.id2label
+        return [names[place] for place in range(len(names))]
+
+    @property
+    def label_shares(self) -> Sequence[float] | None:
+        """How frequent each class was in training, where that is known."""
+        shares: Sequence[float] | None = self.pipeline.model.config.label_shares
+        return shares
+
+    @property
+    def prior_strength(self) -> float:
+        """The configuration's prior strength, in [0, 1]."""
+        return float(self.pipeline.model.config.prior_strength)
+
+    @property
+    def doubt(self) -> Doubt:
+        """See `modeling_fer.reading_fer.Network`."""
+        config = self.pipeline.model.config
+        fitted = {"uncertain_below": config.uncertain_below, "conformal_thresholds": config.conformal_thresholds}
+        own = float(config.prior_strength)
+        return Doubt(tuple(self.labels), label_shares=config.label_shares, prior_strength=own, answered_at=own, **fitted)
+
+    def __call__(self, pixel_values: np.ndarray, prior_strength: float | None = None) -> NetworkAnswer:
+        """See `modeling_fer.reading_fer.Network`."""
+        outputs = self.pipeline.forward({"pixel_values": torch.from_numpy(pixel_values)}, prior_strength=prior_strength)
+        maps = outputs.get("relevance_map")
+        return NetworkAnswer(outputs.logits.float().softmax(dim=1).numpy(), None if maps is None else maps.float().numpy())
 
 
 class FacialExpressionPipeline(Pipeline):
@@ -32,19 +68,20 @@ class FacialExpressionPipeline(Pipeline):
 
     Example:
 
-    ```python
+    >>> import modeling_fer
     >>> from transformers import pipeline
-
-    >>> fer = pipeline("facial-expression-recognition", model="path/or/repository", trust_remote_code=True)
-    >>> fer("party.jpg")
-    [{'box': {'xmin': 172, 'ymin': 63, 'xmax': 275, 'ymax': 198}, 'score': 0.999,
-      'expressions': [{'label': 'happiness', 'score': 0.97}, ...], 'relevance_map': <PIL.Image.Image mode=L size=48x48>,
-      'crop': {'x': 223.1, 'y': 128.6, 'size': 128.2, 'angle': 1.9}}]
-    ```
+    >>> fer = pipeline("facial-expression-recognition", model=str(modeling_fer.checkpoint_folder()))
+    >>> fer("astronaut.jpg")
+    [{'box': {'xmin': 181, 'ymin': ..., 'xmax': ..., 'ymax': ...}, 'score': 0.99...,
+      'expressions': [{'label': 'happiness', 'score': 0.9...}, ...],
+      'relevance_map': <PIL.Image.Image image mode=L size=48x48 at ...>,
+      'crop': {'x': ..., 'y': ..., 'size': ..., 'angle': ...}, 'uncertain': False}]
 
     Args:
         detector (`FaceDetector`, *optional*):
-            Finds the faces; `MtcnnDetector`, made when it is first needed, unless another is given.
+            Finds the faces; the one that the image processor names, made when it is first needed, unless another is given.
+        prior, top_k, sets, detect, relevance_map, on_error (*optional*):
+            Taken by every call that does not give its own, see `__call__`.
     """
 
     _load_processor = False
@@ -53,164 +90,119 @@ class FacialExpressionPipeline(Pipeline):
     _load_video_processor = False
     _load_tokenizer = False
 
-    def __init__(self, *args, detector: FaceDetector | None = None, **kwargs):
+    def __init__(self, *args: Any, detector: FaceDetector | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
-        self._detector = detector
-        self.cropper = FaceCropper.from_config(self.model.config)
         # The order of values in memory that convolutions are fastest with on a processor.
         self.model.to(memory_format=torch.channels_last)
+        options = {name: kwargs[name] for name in READ_OPTIONS & kwargs.keys() if kwargs[name] is not None}
+        self.reader = FaceReader(
+            TorchNetwork(self),
+            self._prepare,
+            FaceCropper.from_processor(self.image_processor),
+            partial(self.image_processor.make_detector, self.device),
+            ReadOptions(**options),
+            detector,
+        )
 
-    @property
-    def detector(self) -> FaceDetector:
-        """What finds the faces."""
-        if self._detector is None:
-            self._detector = MtcnnDetector(self.device)
-        return self._detector
+    def use_detector(self, detector: FaceDetector) -> None:
+        """Finds faces by another detector from now on."""
+        self.reader.detector = detector
 
-    def _sanitize_parameters(self, top_k: int | None = None, detect: bool | None = None, **kwargs):
-        if kwargs:
-            raise TypeError(
-                f"The pipeline has no argument {next(iter(kwargs))!r}; it takes boxes, detect, top_k and batch_size."
-            )
+    def _prepare(self, crops: list[Image.Image]) -> np.ndarray:
+        return np.stack(self.image_processor(crops, return_tensors="np").pixel_values)
+
+    def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict[str, Any], ...]:
+        """What transformers' pipelines ask for: arguments by the step that takes them. All but `sets` and `top_k` are the reader's."""
+        known = READ_OPTIONS | {"sets", "top_k"}
+        unknown = next((name for name in kwargs if name not in known), None)
+        if unknown is not None:
+            raise TypeError(f"The pipeline has no argument {unknown!r}; it takes boxes, {', '.join(sorted(known))}.")
+        top_k = kwargs.get("top_k")
         if top_k is not None and top_k < 1:
             raise ValueError(f"top_k is {top_k}, but at least 1 expression must be kept.")
-        preprocess = {} if detect is None else {"detect": detect}
-        postprocess = {} if top_k is None else {"top_k": top_k}
-        return preprocess, {}, postprocess
+        return {}, {}, {name: kwargs[name] for name in ("sets", "top_k") if kwargs.get(name) is not None}
 
     def __call__(
         self,
         inputs: FaceImage | Iterable[FaceImage],
         *,
-        boxes: Sequence[Any] | None = None,
+        boxes: Iterable[Any] | None = None,
         batch_size: int | None = None,
-        **kwargs,
+        num_workers: int | None = None,
+        **kwargs: Any,
     ) -> Any:
         """
         Args:
-            inputs: a photo (a path, a URL, a PIL image, an array or a tensor; see `open_image`), or a list or generator of photos.
+            inputs: a photo (a path, an http(s) address, bytes, an open file, a PIL image, an array or a tensor; see `open_image`), or
+                several: a list, a column of a data set, a pandas Series, a torch `Dataset`, or any iterator.
             boxes: faces to look at instead of searching for them: for one photo a list of (left, top, right, bottom) in its
-                pixels, for several photos a list of such lists. An empty list means no face.
+                pixels, or of what the pipeline returned as `box`; for several photos a list of such lists. An empty list means no
+                face.
             batch_size (`int`, *optional*, defaults to 32): faces, also of several photos, that go through the network at once.
+            num_workers (`int`, *optional*, defaults to 0): threads that open photos and find faces ahead of the network.
             detect (`bool`, *optional*, defaults to `True`): False where each photo is the crop of a face already.
+            prior (`float`, *optional*): how far the answers leave behind how frequent each expression was in training, from 0 (as
+                trained) to 1 (as if all were equally frequent); the checkpoint's `prior_strength` where it is not given.
             top_k (`int`, *optional*): how many expressions to keep for each face; all where it is not given.
+            sets (`float`, *optional*): how often the expressions of `expression_set` are to hold the right one, e.g. 0.9.
+            relevance_map (`bool`, *optional*, defaults to `True`): False leaves the map out of the answers.
+            on_error (*optional*, defaults to `"raise"`): what happens to a photo that cannot be read. `"skip"` answers None in its
+                place and logs a warning; a function is called with the photo and its error, and None answered.
 
         Returns:
-            For one photo a list of its faces, largest first, empty where there is none; for a list of photos a list of such lists;
-            for a generator an iterator over them. A face is a dict of
+            For one photo a list of its faces, largest first, empty where there is none. For several that have a length a list of
+            such lists; for an iterator or a torch `Dataset` an iterator over them, which gives a photo's answer as soon as a batch
+            is full or the photo has no face. A face is a dict of
 
             - `box`: `xmin`, `ymin`, `xmax`, `ymax` in pixels of the upright photo, integers;
             - `score`: how sure the detector is, in [0, 1];
             - `expressions`: `label` and `score` of each, the likeliest first; the scores of all classes sum to 1;
             - `relevance_map`: what the expression was read by, an 8-bit image over the crop (255 at its peak, 0 where it is zero or
               less), None for a baseline CNN;
-            - `crop`: where the crop lies in the photo: centre `x`, `y` and `size` in pixels, `angle` in degrees, clockwise.
+            - `crop`: where the crop lies in the photo: centre `x`, `y` and `size` in pixels, `angle` in degrees, clockwise;
+            - `uncertain`: whether the answer is too unsure to be given, where the checkpoint has a threshold for that;
+            - `expression_set`: where `sets` asks for it, the expressions among which the right one is that often.
+
+        Raises:
+            OSError, ValueError: a photo cannot be read, and on_error is `"raise"`; or the checkpoint has no thresholds for `sets`.
         """
-        batch_size = batch_size or self._batch_size or 32
-        preprocess, _, postprocess = self._sanitize_parameters(**kwargs)
-        preprocess, postprocess = self._preprocess_params | preprocess, self._postprocess_params | postprocess
-        if isinstance(inputs, (list, tuple, types.GeneratorType)):
-            results = self._stream(inputs, boxes, batch_size, preprocess, postprocess)
-            return results if isinstance(inputs, types.GeneratorType) else list(results)
-        photo: Any = inputs
-        return next(self._stream([photo], None if boxes is None else [boxes], batch_size, preprocess, postprocess))
+        given = {name: value for name, value in kwargs.items() if value is not None}
+        _, _, postprocess = self._sanitize_parameters(**given)
+        shown = self._postprocess_params | postprocess
+        own = {"batch_size": batch_size, "num_workers": num_workers, **given}
+        options = replace(
+            self.reader.options, **{name: own[name] for name in READ_OPTIONS & own.keys() if own[name] is not None}
+        )
+        self.reader.check(options)
+        self.reader.check_sets(shown.get("sets"))
 
-    def _stream(
-        self,
-        photos: Iterable[FaceImage],
-        boxes: Sequence[Any] | None,
-        batch_size: int,
-        preprocess: dict[str, Any],
-        postprocess: dict[str, Any],
-    ) -> Iterator[list[dict[str, Any]]]:
-        """Collects faces over photos until a batch is full; a photo's result comes when the last of its faces is read."""
-        waiting: list[PhotoFaces] = []
-        for index, photo in enumerate(photos):
-            waiting.append(self.preprocess(photo, boxes=None if boxes is None else boxes[index], **preprocess))
-            if sum(len(item.faces) for item in waiting) >= batch_size:
-                yield from self._finish(waiting, batch_size, postprocess)
-                waiting = []
-        yield from self._finish(waiting, batch_size, postprocess)
+        def stream(photos: Iterable[Any], given_boxes: Iterable[Any] | None, at_once: bool) -> Iterator[Any]:
+            for faces in self.reader.stream(photos, given_boxes, options, at_once):
+                yield None if faces is None else self.postprocess(faces, options.relevance_map, **shown)
 
-    def _finish(self, items: list[PhotoFaces], batch_size: int, postprocess: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
-        """Runs the network over the faces of some photos and gives each photo its own."""
-        found = [item.pixel_values for item in items if item.faces]
-        outputs = [self.forward({"pixel_values": batch}) for batch in torch.cat(found).split(batch_size)] if found else []
-        logits = torch.cat([output.logits for output in outputs]) if outputs else torch.empty(0)
-        has_map = bool(outputs) and outputs[0].relevance_map is not None
-        maps = torch.cat([output.relevance_map for output in outputs]) if has_map else None
-        start = 0
-        for item in items:
-            rows = slice(start, start + len(item.faces))
-            start = rows.stop
-            yield self.postprocess(item, logits[rows], maps[rows] if maps is not None else None, **postprocess)
+        return answer_all(inputs, boxes, stream)
 
-    def preprocess(self, photo: FaceImage, boxes: Sequence[Box] | None = None, detect: bool = True) -> PhotoFaces:
+    def read(self, photos: Iterable[Any], **options: Any) -> Iterator[Faces]:
+        """The faces of photos as `FaceReader` gives them, while they come; `options` are fields of `ReadOptions`."""
+        return self.reader.read(photos, **options)
+
+    def preprocess(self, photo: FaceImage, boxes: Iterable[Any] | None = None, detect: bool = True) -> CutPhoto:
         """Opens a photo, finds its faces and cuts them out."""
-        image = open_image(photo)
-        if boxes is not None:
-            faces = [Face(check_box(box)) for box in boxes]
-        elif detect:
-            faces = self.detector(image)
-        else:
-            faces = [Face((0.0, 0.0, float(image.width), float(image.height)))]
-        if detect or boxes is not None:
-            squares = [self.cropper.square(face) for face in faces]
-            crops = [self.cropper(image, face) for face in faces]
-        else:
-            squares = [(np.array(image.size) / 2, float(max(image.size)), 0.0)]
-            crops = [image]
-        pixel_values = self.image_processor(crops, return_tensors="pt").pixel_values if crops else torch.empty(0)
-        return PhotoFaces(faces, squares, pixel_values)
+        return self.reader.cut(photo, None if boxes is None else list(boxes), detect)
 
-    def _forward(self, model_inputs: dict[str, torch.Tensor]) -> ModelOutput:
-        return self.model(**model_inputs)
+    def _forward(self, model_inputs: dict[str, torch.Tensor], prior_strength: float | None = None) -> ModelOutput:
+        pixel_values = model_inputs["pixel_values"].to(self.model.dtype)
+        return self.model(pixel_values=pixel_values, prior_strength=prior_strength)
 
     def postprocess(
-        self, item: PhotoFaces, logits: torch.Tensor, maps: torch.Tensor | None, top_k: int | None = None
+        self, faces: Faces, relevance_map: bool = True, top_k: int | None = None, sets: float | None = None
     ) -> list[dict[str, Any]]:
-        """Puts what the network says of each face beside where the face is."""
-        if not item.faces:
-            return []
-        ranked = self.image_processor.post_process(ModelOutput(logits=logits), self.model.config.id2label, top_k)
-        results = []
-        for index, (face, (centre, side, angle)) in enumerate(zip(item.faces, item.squares, strict=True)):
-            xmin, ymin, xmax, ymax = (round(edge) for edge in face.box)
-            results.append(
-                {
-                    "box": {"xmin": xmin, "ymin": ymin, "xmax": xmax, "ymax": ymax},
-                    "score": face.score,
-                    "expressions": ranked[index],
-                    "relevance_map": None if maps is None else relevance_image(maps[index]),
-                    "crop": {"x": float(centre[0]), "y": float(centre[1]), "size": side, "angle": float(np.degrees(angle))},
-                }
-            )
-        return results
-
-
-def check_box(box: Box) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) as floats; a sentence where it is none."""
-    try:
-        left, top, right, bottom = (float(edge) for edge in box)
-    except (TypeError, ValueError):
-        raise ValueError(f"A box is (left, top, right, bottom) in pixels, but here it is {box!r}.") from None
-    if not (np.isfinite([left, top, right, bottom]).all() and left < right and top < bottom):
-        raise ValueError(f"The box {box!r} is empty; it must have left < right and top < bottom.")
-    return left, top, right, bottom
-
-
-def relevance_image(relevance_map: torch.Tensor) -> Image.Image:
-    """A relevance map as a picture.
-
-    Args:
-        relevance_map: (1, height, width), float.
-
-    Returns:
-        An image of mode L: 0 where the map is zero or less, 255 at its peak.
-    """
-    positive = relevance_map[0].float().clamp(min=0)
-    scaled = positive / positive.max().clamp(min=1e-6) * 255
-    return Image.fromarray(scaled.round().to(torch.uint8).cpu().numpy())
+        """The faces of a photo as dicts, as a call gives them."""
+        answers = [face.to_answer(top_k, sets) for face in faces]
+        if not relevance_map:
+            for answer in answers:
+                del answer["relevance_map"]
+        return answers
 
 
 __all__ = ["FacialExpressionPipeline"]

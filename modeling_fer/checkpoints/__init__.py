@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-DEFAULT_CHECKPOINT = "fer-plus-48"
+DEFAULT_CHECKPOINT = "fer-base"
 
 
 def checkpoint_folder(name: str = DEFAULT_CHECKPOINT) -> Path:
@@ -19,3 +19,15 @@ def checkpoint_folder(name: str = DEFAULT_CHECKPOINT) -> Path:
         bundled = sorted(path.parent.name for path in Path(__file__).parent.glob("*/config.json"))
         raise ValueError(f"The package brings no checkpoint {name!r}; it brings {', '.join(bundled)}.")
     return folder
+
+
+def find_checkpoint(source: str | Path | None) -> str | Path:
+    """What to give to `from_pretrained`: the default where there is no source, the folder of a bundled checkpoint where its name is
+    given and no folder here has that name, else the source itself.
+    """
+    if source is None:
+        return checkpoint_folder()
+    bundled = Path(__file__).parent / str(source)
+    if "/" not in str(source) and not Path(source).exists() and (bundled / "config.json").is_file():
+        return bundled
+    return source

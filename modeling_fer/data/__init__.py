@@ -1,46 +1,45 @@
-"""Data sets of facial expressions, one file each; found here by the name that recipes use."""
+"""Data sets of facial expressions, as training and measuring take them: prepared, with the labels that a target chooses."""
 
 from pathlib import Path
 
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, concatenate_datasets
 
-from modeling_fer.data.ckplus48 import load_ckplus48
-from modeling_fer.data.ferplus import load_fer2013, load_ferplus, load_ferplus_joint
 from modeling_fer.data.prepared import load_prepared, load_whole
+from modeling_fer.data.targets import choose_target
 
 
-def load_splits(name: str, folder: str | Path) -> DatasetDict:
-    """Train, validation and test split of a data set.
-
-    Args:
-        name: `prepared`, `ferplus`, `ferplus_joint` or `fer2013`.
-        folder: where its files lie; for `prepared` also a repository on the Hub.
-
-    Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: the data set has no splits.
-    """
-    readers = {"prepared": load_prepared, "ferplus": load_ferplus, "ferplus_joint": load_ferplus_joint, "fer2013": load_fer2013}
-    if name not in readers:
-        raise ValueError(f"{name} has no splits of its own; measure on it with scripts/cross_validate.py.")
-    return readers[name](folder)
-
-
-def load_labelled(name: str, folder: str | Path, split: str) -> Dataset:
-    """One split of a data set, for measuring; its classes have the names of FER+.
+def load_splits(path: str | Path, target: str = "label", label_votes: float = 2.0) -> DatasetDict:
+    """The splits of a prepared data set, train and validation at least.
 
     Args:
-        name: `prepared`, `ferplus`, `ferplus_joint`, `fer2013` or `ckplus48`, which has no splits.
-        folder: where its files lie; for `prepared` also a repository on the Hub.
-        split: `train`, `validation` or `test`. The split train of a prepared data set is whole, also where training would hold a part
-            of it out for validation.
+        path: folder, or `user/name` on the Hub.
+        target, label_votes: see `choose_target`.
 
     Raises:
-        ValueError: there is no such split.
+        FileNotFoundError: there is no such data set.
+        ValueError: it has no split train, or lacks the votes that the target needs.
     """
-    if name == "ckplus48":
-        return load_ckplus48(folder)
-    splits = load_whole(folder) if name == "prepared" and split == "train" else load_splits(name, folder)
+    return DatasetDict({split: choose_target(part, target, label_votes) for split, part in load_prepared(path).items()})
+
+
+def load_labelled(path: str | Path, split: str, target: str = "label", label_votes: float = 2.0) -> Dataset:
+    """One split of a prepared data set, for measuring.
+
+    Args:
+        path: folder, or `user/name` on the Hub.
+        split: its name, or `all` for all images. The split train is whole, also where training would hold a part of it out for
+            validation; that part is the split validation of a data set that has none.
+        target, label_votes: see `choose_target`.
+
+    Raises:
+        FileNotFoundError: there is no such data set.
+        ValueError: it has no such split, or lacks the votes that the target needs.
+    """
+    splits = load_whole(path)
+    if split == "all":
+        return choose_target(concatenate_datasets(list(splits.values())), target, label_votes)
+    if split == "validation" and split not in splits:
+        splits = load_prepared(path)
     if split not in splits:
-        raise ValueError(f"{name} has no split {split!r}; it has {', '.join(splits)}.")
-    return splits[split]
+        raise ValueError(f"{path} has no split {split!r}; it has {', '.join(splits)}; 'all' takes every image.")
+    return choose_target(splits[split], target, label_votes)

@@ -1,7 +1,7 @@
 """A data set as the training loop wants it: decoded once, in memory, one tensor a column."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from modeling_fer.image_processing_fer import FerImageProcessor
 
 
 @dataclass
-class FaceColumns(torch.utils.data.Dataset):
+class FaceColumns(torch.utils.data.Dataset[dict[str, Tensor]]):
     """Face crops with what is known of them.
 
     Attributes:
@@ -22,8 +22,10 @@ class FaceColumns(torch.utils.data.Dataset):
         labels: (n,), int64, the expression that each image counts as when accuracy is measured.
         landmarks: (n, points, 2), float32, (x, y) in pixels of `images`; no points at all where the data set has none.
         has_landmarks: (n,), bool, false where the landmarks (or the heatmap, if there are only heatmaps) are missing or guessed.
-        heatmaps: (n, 1, size, size), uint8, target relevance maps of a data set that has no landmarks; else None.
         label_names: names of the classes.
+        heatmaps: (n, 1, size, size), uint8, target relevance maps of a data set that has no landmarks; else None.
+        auxiliary_labels: (n,), int64, labels of a second label set, where there is one.
+        auxiliary_names: names of its classes; empty where there is none.
     """
 
     images: Tensor
@@ -33,21 +35,28 @@ class FaceColumns(torch.utils.data.Dataset):
     has_landmarks: Tensor
     label_names: list[str]
     heatmaps: Tensor | None = None
+    auxiliary_labels: Tensor | None = None
+    auxiliary_names: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def any_landmarks(self) -> bool:
+        """Whether any image has landmarks, or a heatmap, to learn from."""
+        return bool(self.has_landmarks.any())
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         return {name: column[0] for name, column in self.__getitems__([index]).items()}
 
     def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
         """A batch at once: PyTorch's loaders call it where it exists."""
-        columns = ("images", "targets", "labels", "landmarks", "has_landmarks", "heatmaps")
+        columns = ("images", "targets", "labels", "landmarks", "has_landmarks", "heatmaps", "auxiliary_labels")
         return {name: getattr(self, name)[indices] for name in columns if getattr(self, name) is not None}
 
     def select(self, indices: np.ndarray) -> "FaceColumns":
         """Some of the images, in the order of `indices`, (n,), integers."""
-        return FaceColumns(**self.__getitems__(indices.tolist()), label_names=self.label_names)
+        columns = self.__getitems__(indices.tolist())
+        return FaceColumns(**columns, label_names=self.label_names, auxiliary_names=self.auxiliary_names)
 
 
 def read_targets(dataset: Dataset) -> Tensor:
@@ -61,7 +70,7 @@ def decode_columns(dataset: Dataset, processor: FerImageProcessor, landmark_poin
 
     Args:
         dataset: with the columns image and label, and where there are such landmarks, heatmap, face_detected, and distribution where
-            the labels are soft.
+            the labels are soft, and auxiliary_label.
         processor: gives size and number of channels.
         landmark_points: which of the landmarks to keep.
 
@@ -72,7 +81,11 @@ def decode_columns(dataset: Dataset, processor: FerImageProcessor, landmark_poin
         ValueError: the data set has no landmarks among `landmark_points`.
     """
     rows = {name: dataset[name] for name in dataset.column_names}
-    return decode_rows(rows, dataset.features["label"].names, processor, landmark_points)
+    columns = decode_rows(rows, dataset.features["label"].names, processor, landmark_points)
+    if "auxiliary_label" in rows:
+        columns.auxiliary_labels = torch.tensor(np.asarray(rows["auxiliary_label"]), dtype=torch.int64)
+        columns.auxiliary_names = list(dataset.features["auxiliary_label"].names)
+    return columns
 
 
 def decode_rows(
@@ -125,7 +138,7 @@ def read_landmarks(column: Sequence[Any], points: slice) -> tuple[Tensor, np.nda
     if len(counts) > 1 or not range(max(counts))[points]:
         raise ValueError(
             f"The data set's images have {' or '.join(map(str, sorted(counts)))} landmarks, but all need as many, and the "
-            "inner ones are taken from 68; set landmark_points: all in the recipe, or prepare the data set anew."
+            "inner ones are taken from 68; set landmark_points: all in the recipe, or prepare the data set again."
         )
     landmarks = np.zeros((len(column), max(counts), 2), dtype=np.float32)
     landmarks[known] = np.asarray([landmark for landmark in column if landmark is not None], dtype=np.float32)

@@ -1,7 +1,7 @@
-"""From images as they are distributed to rows for training: the face found and cut, landmarks found, the heatmap drawn."""
+"""From the images of a data set to rows for training: the face found and cut, landmarks found, the heatmap drawn."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,11 @@ import torch
 from datasets import ClassLabel, Features, Image, List, Value
 from PIL import Image as Pil
 
+from modeling_fer.data.landmarks import LANDMARK_POINTS, FanLandmarks, draw_heatmaps
 from modeling_fer.data.source import Problem, Sample
-from modeling_fer.faces_fer import Face, FaceCropper, MtcnnDetector, face_size
-from modeling_fer.landmarks import LANDMARK_POINTS, FanLandmarks, draw_heatmaps
+from modeling_fer.faces_fer import DEFAULT_DETECTOR, DETECTORS, Face, FaceCropper, face_size, make_detector
 
-LANDMARK_SOURCES = ("fan", "mtcnn", "none")
+LANDMARK_SOURCES = ("fan", "detector", "none")
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,13 @@ class PrepareSettings:
     Attributes:
         image_size: height and width in pixels of the crops.
         margin, offset, align: how faces are cut, see `FaceCropper`.
+        detector: what finds the faces, one of `DETECTORS`.
         min_face: least size of a face, as a share of the photo's longest side.
-        landmarks: where landmarks come from that the data set does not give: `fan` (68, by `FanLandmarks`), `mtcnn` (the
-            detector's own five: eyes, nose, corners of the mouth) or `none`.
+        landmarks: where landmarks come from that the data set does not give: `fan` (68, by `FanLandmarks`), `detector` (its own
+            five, if it gives any: eyes, nose, corners of the mouth) or `none`.
         landmark_points: which of 68 landmarks the heatmap is drawn at, a name in `LANDMARK_POINTS`.
         sigma: standard deviation in pixels of the heatmap's Gaussians.
+        cropped: the images are crops of faces already, and are taken whole.
         drop_not_found: leave out images without a found face, which are else taken whole, with `face_detected` false.
         device: where detector and landmark network run.
     """
@@ -36,15 +38,18 @@ class PrepareSettings:
     margin: float = 0.0
     offset: float = 0.0
     align: bool = True
+    detector: str = DEFAULT_DETECTOR
     min_face: float = 0.1
     landmarks: str = "fan"
     landmark_points: str = "inner"
     sigma: float = 5.0
+    cropped: bool = False
     drop_not_found: bool = False
     device: str = "cpu"
 
-    def __post_init__(self):
-        for name, choices in (("landmarks", LANDMARK_SOURCES), ("landmark_points", tuple(LANDMARK_POINTS))):
+    def __post_init__(self) -> None:
+        chosen = {"detector": DETECTORS, "landmarks": LANDMARK_SOURCES, "landmark_points": LANDMARK_POINTS}
+        for name, choices in chosen.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(choices)}.")
         for name in ("image_size", "sigma"):
@@ -56,8 +61,9 @@ def prepared_features(label_names: list[str]) -> Features:
     """The columns of a prepared data set.
 
     image: the crop. landmarks: (points, 2), (x, y) in pixels of the crop, null where there are none. face_detected: false where no
-    face was found and the whole image was taken. heatmap: 8-bit, 255 being 1, null without landmarks, its Gaussians
-    `heatmap_sigma` pixels wide. source: the image's name in the data set. distribution: soft label, null where there is none.
+    face was found and the whole image was taken, or the landmarks are guesses. heatmap: 8-bit, 255 being 1, null without landmarks,
+    its Gaussians `heatmap_sigma` pixels wide. source: the image's name in the data set. votes: how many annotators chose each of
+    `modeling_fer.data.targets.VOTES`, null where there are none.
     """
     return Features(
         {
@@ -69,7 +75,7 @@ def prepared_features(label_names: list[str]) -> Features:
             "heatmap": Image(),
             "heatmap_sigma": Value("float32"),
             "source": Value("string"),
-            "distribution": List(Value("float32")),
+            "votes": List(Value("uint16")),
         }
     )
 
@@ -79,7 +85,10 @@ class FacePreparer:
 
     def __init__(self, settings: PrepareSettings):
         self.settings = settings
-        self.detector = MtcnnDetector(settings.device, min_face=settings.min_face)
+        # As many cores as PyTorch was given, which are few where several processes prepare.
+        self.detector = make_detector(
+            settings.detector, settings.device, min_face=settings.min_face, threads=torch.get_num_threads()
+        )
         self.cropper = FaceCropper(settings.image_size, settings.margin, settings.offset, settings.align)
         # The same square and as much again around it, which is what the landmark network looks at.
         self.wide_cropper = FaceCropper(settings.image_size, 2 * settings.margin + 1, settings.offset, settings.align)
@@ -93,6 +102,8 @@ class FacePreparer:
             The rows of the samples, see `prepared_features`, and what went wrong with some.
         """
         problems: list[Problem] = []
+        if self.settings.cropped:
+            samples = [replace(sample, cropped=True) for sample in samples]
         opened = list(open_samples(samples, problems))
         faces = self.find_faces(opened)
         rows, pictures, wanting = [], [], []
@@ -122,15 +133,9 @@ class FacePreparer:
     def find_faces(self, opened: list[tuple[Sample, Pil.Image]]) -> list[Face | None]:
         """The face of each sample: the largest that the detector finds, else where the data set says that it is."""
         found: list[Face | None] = [given_face(sample) for sample, _ in opened]
-        by_size: dict[tuple[int, int], list[int]] = {}
         for position, (sample, photo) in enumerate(opened):
-            if not sample.cropped and sample.box is None:
-                by_size.setdefault(photo.size, []).append(position)
-        for positions in by_size.values():
-            detected = self.detector.detect_batch([opened[position][1] for position in positions])
-            for position, faces in zip(positions, detected, strict=True):
-                if faces:
-                    found[position] = faces[0]
+            if not sample.cropped and sample.box is None and (faces := self.detector(photo)):
+                found[position] = faces[0]
         return found
 
     def cut(self, sample: Sample, photo: Pil.Image, face: Face | None) -> tuple[dict[str, Any], Pil.Image]:
@@ -148,16 +153,16 @@ class FacePreparer:
         if not face_size(face.box) >= 1:
             raise ValueError(f"its box {face.box} is empty")
         points = sample.landmarks
-        if points is None and self.settings.landmarks == "mtcnn":
+        if points is None and self.settings.landmarks == "detector":
             points = face.points
         row = {
             "image": cropper(photo, face).resize((size, size), Pil.Resampling.BILINEAR),
             "label": sample.label,
             "subject": sample.subject,
             "landmarks": None if points is None else cropper.map_points(points, face, size),
-            "face_detected": detected,
+            "face_detected": detected and sample.face_detected,
             "source": sample.source,
-            "distribution": sample.distribution,
+            "votes": sample.votes,
         }
         return row, wide(photo, face).resize((2 * size, 2 * size), Pil.Resampling.BILINEAR)
 

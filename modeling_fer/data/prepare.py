@@ -1,4 +1,4 @@
-"""From a data set as it is distributed to one ready for training, by several processes, with a report of what went otherwise.
+"""From a data set in its original layout to one ready for training, by several processes, with a report of what went otherwise.
 
 The work is done in shards of a few dozen images; a shard that is written is never made again, so that the work can be stopped and
 resumed.
@@ -66,7 +66,7 @@ def _work(shard: WorkShard, features: Features) -> int:
         more_rows, more_problems = _preparer(shard.samples[start : start + BATCH])
         rows += more_rows
         problems += more_problems
-    shard.problem_file.write_text(json.dumps([asdict(problem) for problem in problems]))
+    shard.problem_file.write_text(json.dumps([asdict(problem) for problem in problems]), encoding="utf-8")
     columns = {name: [row[name] for row in rows] for name in features}
     new = shard.file.with_suffix(".new")
     Dataset.from_dict(columns, features=features).to_parquet(str(new))
@@ -87,8 +87,9 @@ def prepare(source: Source, settings: PrepareSettings, folder: str | Path, num_p
         The splits, with the columns of `prepared_features`; `source.problems` has what went wrong added.
 
     Raises:
-        ValueError: the folder was begun with other settings or another data set.
+        ValueError: the folder was begun with other settings or another data set, or holds something else.
     """
+    check_output(Path(folder))
     work = Path(folder) / "work"
     shards = plan_shards(source, work)
     check_same_work(source, settings, work)
@@ -101,7 +102,7 @@ def prepare(source: Source, settings: PrepareSettings, folder: str | Path, num_p
     splits: dict[str, list[Dataset]] = {}
     for shard in shards:
         splits.setdefault(shard.samples[0].split, []).append(Dataset.from_parquet(str(shard.file), features=features))
-        source.problems += [Problem(**problem) for problem in json.loads(shard.problem_file.read_text())]
+        source.problems += [Problem(**problem) for problem in json.loads(shard.problem_file.read_text(encoding="utf-8"))]
     return DatasetDict({split: concatenate_datasets(parts) for split, parts in splits.items()})
 
 
@@ -123,7 +124,20 @@ def describe_work(source: Source, settings: PrepareSettings) -> dict[str, Any]:
 def is_finished(source: Source, settings: PrepareSettings, folder: str | Path) -> bool:
     """Whether a folder holds this data set already, prepared with these settings."""
     file = Path(folder) / "report" / "plan.json"
-    return file.is_file() and json.loads(file.read_text()) == describe_work(source, settings)
+    return file.is_file() and json.loads(file.read_text(encoding="utf-8")) == describe_work(source, settings)
+
+
+def check_output(folder: Path) -> None:
+    """Refuses a folder that holds something else than a prepared data set, which would be written over.
+
+    Raises:
+        ValueError: it does.
+    """
+    plans = (folder / "work" / "plan.json", folder / "report" / "plan.json")
+    if folder.is_dir() and not any(plan.is_file() for plan in plans):
+        others = sorted(file.name for file in folder.iterdir() if not file.name.startswith("."))
+        if others:
+            raise ValueError(f"{folder} holds {others[0]}, which is not of a prepared data set; give another output folder.")
 
 
 def check_same_work(source: Source, settings: PrepareSettings, work: Path) -> None:
@@ -131,7 +145,7 @@ def check_same_work(source: Source, settings: PrepareSettings, work: Path) -> No
     plan = describe_work(source, settings)
     file = work / "plan.json"
     if file.is_file():
-        written = json.loads(file.read_text())
+        written = json.loads(file.read_text(encoding="utf-8"))
         for key, value in plan.items():
             if written.get(key) != value:
                 detail = "other images" if key == "images" else f"{key} = {written.get(key)}, not {value}"
@@ -140,7 +154,7 @@ def check_same_work(source: Source, settings: PrepareSettings, work: Path) -> No
                 )
         return
     work.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(plan))
+    file.write_text(json.dumps(plan), encoding="utf-8")
 
 
 def run_shards(shards: list[WorkShard], settings: PrepareSettings, features: Features, num_proc: int) -> Iterator[int]:

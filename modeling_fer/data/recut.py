@@ -1,4 +1,6 @@
-"""Crops of a data set searched for their face and cut anew, as the pipeline would cut them from a photo."""
+"""Crops of a data set searched for their face and cut again, as the pipeline would cut them from a photo."""
+
+from typing import Any
 
 import numpy as np
 from datasets import Dataset
@@ -21,7 +23,7 @@ def widen(image: Pil.Image, border: int) -> Pil.Image:
 
 
 def recut_faces(dataset: Dataset, detector: FaceDetector, cropper: FaceCropper) -> Dataset:
-    """Cuts every image anew by the largest face found in it.
+    """Cuts every image again by the largest face found in it.
 
     Args:
         dataset: with a column image of face crops.
@@ -32,10 +34,10 @@ def recut_faces(dataset: Dataset, detector: FaceDetector, cropper: FaceCropper) 
         The data set with its images replaced, grayscale; an image without a found face stays as it is. Landmarks are not moved along.
     """
 
-    def recut(row: dict) -> dict:
+    def recut(row: dict[str, Any]) -> dict[str, Any]:
         image = row["image"].convert("L")
         widened = widen(image, image.width // 2)
         faces = detector(widened)
         return {"image": cropper(widened, faces[0]).convert("L") if faces else image}
 
-    return dataset.map(recut, features=dataset.features, keep_in_memory=True, desc="cutting faces anew")
+    return dataset.map(recut, features=dataset.features, keep_in_memory=True, desc="cutting faces again")

@@ -1,6 +1,7 @@
 """What became of a prepared data set: a report of problems with a contact sheet, and the card that the Hub shows."""
 
 import csv
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from modeling_fer.data.face_preparer import PrepareSettings
 from modeling_fer.data.source import Source
+from modeling_fer.data.targets import VOTES
 
 TILE, COLUMNS, ROWS = 120, 8, 40
 
@@ -22,14 +24,14 @@ def write_report(splits: DatasetDict, source: Source, folder: Path) -> None:
         split: {
             "images": len(dataset),
             "faces not found": sum(not found for found in dataset["face_detected"]),
-            "without landmarks": sum(heatmap is None for heatmap in dataset["landmarks"]),
+            "without landmarks": sum(points is None for points in dataset["landmarks"]),
             "subjects": len({subject for subject in dataset["subject"] if subject is not None}),
             "classes": count_classes(dataset),
         }
         for split, dataset in splits.items()
     }
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    with open(folder / "problems.csv", "w", newline="") as file:
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    with open(folder / "problems.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["source", "problem"])
         writer.writerows((problem.source, problem.sentence) for problem in source.problems)
@@ -53,7 +55,13 @@ def contact_sheet(pictures: list[tuple[Image.Image, str]]) -> Image.Image:
 
 
 def write_card(splits: DatasetDict, source: Source, settings: PrepareSettings, file: Path) -> None:
-    """Writes the data set's card: the header that `load_dataset` reads, the columns, and how it was prepared."""
+    """Writes the data set's card: the header that `load_dataset` reads, the columns, and how it was prepared.
+
+    Args:
+        splits: what was prepared; its parquet files lie in data/ beside the card.
+        source, settings: what it was made from and how.
+        file: the card.
+    """
     header = {
         "task_categories": ["image-classification"],
         "tags": ["facial-expression-recognition"],
@@ -63,12 +71,14 @@ def write_card(splits: DatasetDict, source: Source, settings: PrepareSettings, f
                 "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in splits],
             }
         ],
-        # How many images there are, for those that stream them.
+        # How many images there are, for those that stream them. The digest keeps `load_dataset` from taking another data set of the
+        # same name and size from its cache.
         "dataset_info": {
+            "description": f"Content {digest(file.parent / 'data')}",
             "splits": [
                 {"name": split, "num_bytes": dataset.data.nbytes, "num_examples": len(dataset)}
                 for split, dataset in splits.items()
-            ]
+            ],
         },
     }
     table = ["| class | " + " | ".join(splits) + " |", "|---|" + "---:|" * len(splits)]
@@ -82,7 +92,7 @@ def write_card(splits: DatasetDict, source: Source, settings: PrepareSettings, f
 
 # Faces prepared for facial expression recognition
 
-Prepared by `scripts/prepare_dataset.py` of modeling-fer. The images keep the licence of the data set that they come from.
+Prepared by `fer prepare` of modeling-fer. The images keep the licence of the data set that they come from.
 
 {chr(10).join(table)}
 
@@ -92,11 +102,11 @@ Prepared by `scripts/prepare_dataset.py` of modeling-fer. The images keep the li
 | `label` | expression |
 | `subject` | who is on it, null where that is not known |
 | `landmarks` | (points, 2), (x, y) in pixels of the crop, null where there are none |
-| `face_detected` | false where no face was found and the whole image was taken |
+| `face_detected` | false where no face was found and the whole image was taken, or the landmarks are guesses |
 | `heatmap` | target relevance map, 8-bit, 255 being 1 |
 | `heatmap_sigma` | standard deviation of its Gaussians in pixels, {settings.sigma} |
 | `source` | the image's name in the original data set |
-| `distribution` | soft label, null where there is none |
+| `votes` | how many annotators chose each of {", ".join(VOTES)}; null where there are none |
 
 Landmarks that the data set does not give: {settings.landmarks}. Faces are cut with margin {settings.margin}, offset {settings.offset},
 {"turned upright" if settings.align else "not turned"}.
@@ -105,7 +115,16 @@ Landmarks that the data set does not give: {settings.landmarks}. Faces are cut w
 
 {chr(10).join(lines)}
 """
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
+
+
+def digest(folder: Path) -> str:
+    """What tells the files of a folder from others: 16 hexadecimal digits."""
+    content = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        with open(path, "rb") as file:
+            content.update(hashlib.file_digest(file, "sha256").digest())
+    return content.hexdigest()[:16]
 
 
 def describe(dataset: Dataset) -> str:

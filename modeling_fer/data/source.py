@@ -1,4 +1,4 @@
-"""A data set as it is distributed: a list of images with what is known of each, and what was wrong with it."""
+"""A data set in its original layout, as a reader found it: its images, what is known of each, and what was wrong with it."""
 
 import io
 from collections.abc import Callable, Iterable, Sequence
@@ -9,8 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from modeling_fer.configuration_fer import EXPRESSIONS
-
-IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+from modeling_fer.images_fer import HEIF_SUFFIXES, PHOTO_SUFFIXES, register_heif, suffix_of
 
 EXPRESSION_NAMES = {
     **{name: name for name in EXPRESSIONS},
@@ -22,6 +21,40 @@ EXPRESSION_NAMES = {
     "fearful": "fear",
 }
 """The names that data sets have for expressions, in lower case, and the name that this package has for each."""
+
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+"""The names that data sets have for splits, in lower case, and those of this package."""
+
+
+def plain_name(name: str) -> str:
+    """A name in lower case, without the blanks around it and with single ones in it."""
+    return " ".join(name.split()).lower()
+
+
+def usual_name(name: str) -> str:
+    """The package's name of an expression; any other name as it is, with single blanks.
+
+    >>> usual_name("Happy"), usual_name("in  doubt")
+    ('happiness', 'in doubt')
+    """
+    return EXPRESSION_NAMES.get(plain_name(name), " ".join(name.split()))
+
+
+def unify_names(names: Iterable[str]) -> dict[str, str]:
+    """For each name of a class the one that it gets: names that differ in case or blanks are one class, called as the first of them
+    unless the package has a name for it.
+    """
+    classes: dict[str, str] = {}
+    return {name: classes.setdefault(plain_name(name), usual_name(name)) for name in names}
 
 
 @dataclass(frozen=True)
@@ -38,7 +71,8 @@ class Sample:
         cropped: whether the image is a face crop already, to be taken whole.
         box: (left, top, right, bottom) of the face in pixels, where the data set gives it.
         landmarks: (points, 2), (x, y) in pixels, where the data set gives them.
-        distribution: soft label, a share for each of the data set's classes.
+        face_detected: false where the data set says that no face was found and its landmarks are guesses.
+        votes: how many annotators chose each of `modeling_fer.data.targets.VOTES`, where the data set says so.
     """
 
     source: str
@@ -50,7 +84,8 @@ class Sample:
     cropped: bool = False
     box: tuple[float, float, float, float] | None = None
     landmarks: np.ndarray | None = None
-    distribution: list[float] | None = None
+    face_detected: bool = True
+    votes: tuple[int, ...] | None = None
 
     def open(self) -> Image.Image:
         """The image, mode L or RGB.
@@ -58,6 +93,8 @@ class Sample:
         Raises:
             OSError: it cannot be read.
         """
+        if self.file is None or suffix_of(self.file) in HEIF_SUFFIXES:
+            register_heif()
         source = io.BytesIO(self.content) if self.file is None else self.file
         image: Image.Image = Image.open(source)
         if self.box is None and self.landmarks is None:
@@ -95,6 +132,21 @@ class Source:
         """Records a problem; reading goes on."""
         self.problems.append(Problem(source, sentence))
 
+    def list_images(self, folder: Path, root: Path) -> list[Path]:
+        """The image files under a folder, sorted; the other files become problems, named relative to `root`."""
+        files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+        shown = [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+        if len(shown) < len(files):
+            self.note(str(folder.relative_to(root)), f"{len(files) - len(shown)} hidden files are left out.")
+        images = []
+        for path in shown:
+            reason = why_not_image(path)
+            if reason is None:
+                images.append(path)
+            else:
+                self.note(str(path.relative_to(root)), f"{reason}; it is left out.")
+        return images
+
     def checked(self) -> "Source":
         """The same, with problems noted that only show when everything is read.
 
@@ -131,6 +183,16 @@ class Source:
                 self.note(sample.source, f"Subject {sample.subject} is in both {first} and {sample.split}; the splits leak.")
 
 
+def why_not_image(file: Path) -> str | None:
+    """Why a file is not an image by its name, a sentence without its stop; None where it is one."""
+    suffix = suffix_of(file)
+    if suffix in HEIF_SUFFIXES and not register_heif():
+        return f"Files of the kind {suffix} are read where pillow-heif is installed (pip install pillow-heif)"
+    if suffix not in PHOTO_SUFFIXES:
+        return f"The file is not an image by its name (it ends in {suffix})" if suffix else "The file's name has no suffix"
+    return None
+
+
 def find_folder(root: Path, *names: str) -> Path:
     """The first of some folders that exists under a data set's folder.
 
@@ -156,11 +218,6 @@ def _find(root: Path, names: Sequence[str], kind: str, exists: Callable[[Path], 
     raise FileNotFoundError(f"{root} holds no {kind} {' or '.join(names)}; give the folder that the data set was unpacked to.")
 
 
-def list_images(folder: Path) -> list[Path]:
-    """The image files under a folder, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-
-
 def list_folders(folder: Path) -> list[Path]:
     """The folders in a folder, sorted, hidden ones left out."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -180,11 +237,11 @@ def add_expression_folders(
         cropped: whether the images are face crops already.
     """
     for expression in list_folders(folder):
-        label = EXPRESSION_NAMES.get(expression.name.lower())
+        label = EXPRESSION_NAMES.get(plain_name(expression.name))
         if label not in source.label_names:
             source.note(str(expression.relative_to(root)), f"The folder is none of {', '.join(known)}; it is left out.")
             continue
-        for file in list_images(expression):
+        for file in source.list_images(expression, root):
             source.samples.append(Sample(str(file.relative_to(root)), label, split, file=file, cropped=cropped))
 
 

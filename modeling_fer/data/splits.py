@@ -75,4 +75,5 @@ def hold_out(
     """
     people = np.arange(len(labels)) if subjects is None else np.asarray(subjects).astype(str)
     splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
-    return next(splitter.split(np.zeros(len(labels)), np.asarray(labels), people))
+    first, second = next(splitter.split(np.zeros(len(labels)), np.asarray(labels), people))
+    return first, second

@@ -32,19 +32,25 @@ class FaceStream:
     processor: FerImageProcessor
     landmark_points: slice
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         split = (self.dataset.info.splits or {}).get(str(self.dataset.split))
         if split is None or not split.num_examples:
             raise ValueError(
                 "The streamed data set does not say how many images it has; its card (README.md) needs dataset_info with "
-                "num_examples, as scripts/prepare_dataset.py writes it."
+                "num_examples, as fer prepare writes it."
             )
-        self.images = split.num_examples
+        self.images: int = split.num_examples
 
     @property
     def label_names(self) -> list[str]:
         """Names of the classes."""
         return list(self.dataset.features["label"].names)
+
+    def any_landmarks(self) -> bool:
+        """Whether any image has landmarks, or a heatmap, to learn from; reads no further than the first that has."""
+        names = [name for name in ("landmarks", "heatmap", "face_detected") if name in self.dataset.features]
+        rows = self.dataset.select_columns(names)
+        return any(row.get("face_detected", True) and (row.get("landmarks") or row.get("heatmap")) is not None for row in rows)
 
     def batches(self, batch_size: int, seed: int, part: int, parts: int) -> "StreamedBatches":
         """What one of several processes reads.

@@ -1,0 +1,1 @@
+"""What the subcommands of `fer` do, one file each."""

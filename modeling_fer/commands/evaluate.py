@@ -1,0 +1,101 @@
+"""`fer evaluate`: what a checkpoint scores on one data set, or on the whole suite."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from datasets import disable_progress_bars
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from modeling_fer.data import load_labelled
+from modeling_fer.data.recut import recut_faces
+from modeling_fer.faces_fer import FaceCropper, make_detector
+from modeling_fer.inference.loading import load_checkpoint
+from modeling_fer.training.figures import draw_confusion
+from modeling_fer.training.measurement import Measurement, Result, write_results
+from modeling_fer.training.recipe import read_overrides
+from modeling_fer.training.suite import measure, run_suite, suite_measurements
+
+COLUMNS = ("accuracy", "uar", "macro_f1", "calibration_error")
+
+
+def evaluate_suite(model: str | None, data: Path, added: Sequence[str], output: Path | None) -> None:
+    """Measures a checkpoint on FER+, FER-2013, CK+48 and the data sets that a user adds; prints one table.
+
+    Args:
+        model: folder, name or repository of a checkpoint; the default one where it is None.
+        data: holds the folders fer2013 and ckplus48.
+        added: folders or repositories of prepared data sets.
+        output: JSON file that the results are written to, each as soon as it is there.
+
+    Raises:
+        OSError, ValueError: checkpoint or data cannot be read, or do not fit each other.
+    """
+    disable_progress_bars()
+    checkpoint = load_checkpoint(model)
+    results = []
+    runs = run_suite(checkpoint, data, added)
+    for result in track(
+        runs, "measuring", total=len(suite_measurements(checkpoint)) + len(added), console=Console(stderr=True)
+    ):
+        results.append(result)
+        if output is not None:
+            write_results(results, output)
+    show_results(results)
+
+
+def evaluate_one(
+    model: str | None,
+    data: str,
+    measurement: Measurement,
+    target: str,
+    renamed: Sequence[str],
+    output: Path | None,
+    confusion: Path | None,
+) -> None:
+    """Measures a checkpoint on one data set; prints its table.
+
+    Args:
+        model: as for `evaluate_suite`.
+        data: folder or repository of a prepared data set.
+        measurement: what is measured; its prior_strength is the checkpoint's where it is negative.
+        target: which of its label sets, see `choose_target`.
+        renamed: the model's names for some classes of the data set, `OLD=NEW` each.
+        output: as for `evaluate_suite`.
+        confusion: picture of the confusion matrix to write.
+
+    Raises:
+        OSError, ValueError: as for `evaluate_suite`.
+    """
+    disable_progress_bars()
+    checkpoint = load_checkpoint(model)
+    dataset = load_labelled(data, measurement.split, target)
+    if measurement.prior_strength < 0:
+        measurement = replace(measurement, prior_strength=float(checkpoint.model.config.prior_strength))
+    if measurement.recut:
+        processor = checkpoint.image_processor
+        dataset = recut_faces(dataset, make_detector(processor.face_detector), FaceCropper.from_processor(processor))
+    result = measure(checkpoint, measurement, dataset, {old: str(new) for old, new in read_overrides(renamed).items()})
+    if output is not None:
+        write_results([result], output)
+    if confusion is not None:
+        draw_confusion(np.array(result.scores["confusion"]), list(result.scores["recall"])).save(confusion)
+    show_results([result])
+
+
+def show_results(results: Sequence[Result]) -> None:
+    """Prints a row for each result, and a second table with the recall of each class."""
+    table = Table("data", "split", "images", "accuracy", "UAR", "macro-F1", "calibration error")
+    classes = list(dict.fromkeys(name for result in results for name in result.scores["recall"]))
+    recalls = Table("recall", *classes)
+    for result in results:
+        scores = result.scores
+        numbers = (f"{scores[name]:.1%}" if name != "calibration_error" else f"{scores[name]:.3f}" for name in COLUMNS)
+        one = result.measurement
+        table.add_row(one.title, one.split, f"{scores['images']:,}", *numbers)
+        recalls.add_row(one.title, *(f"{scores['recall'][name]:.1%}" if name in scores["recall"] else "" for name in classes))
+    console = Console()
+    console.print(table, recalls)

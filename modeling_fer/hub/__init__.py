@@ -1,0 +1,1 @@
+"""Model cards, releases, and their upload to the Hub."""

@@ -1,0 +1,131 @@
+"""From a run to a folder that is laid out as a Hub repository."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from modeling_fer.configuration_fer import FerConfig
+from modeling_fer.exporting.export import export_checkpoint, export_linked
+from modeling_fer.hub.card import render_card
+from modeling_fer.image_processing_fer import FerImageProcessor
+from modeling_fer.inference.loading import Checkpoint, load_checkpoint
+from modeling_fer.modeling_fer import FerForImageClassification
+from modeling_fer.training.measurement import Result
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def write_release(
+    checkpoint: str | Path, card: str, folder: str | Path, picture: str | Path | None = None, linked: bool = False
+) -> None:
+    """Writes config.json, model.safetensors, model.onnx, preprocessor_config.json, the code that travels, and the model card as
+    README.md.
+
+    Args:
+        checkpoint: what to release, e.g. `best` of a run folder; may be `folder` itself, whose code and card are then renewed.
+        card: Markdown with a header, see `modeling_fer.hub.card`.
+        folder: where the release is written; it is made, or its files replaced.
+        picture: a photo that may be shown, which becomes example.jpg for the card and the Hub's widget.
+        linked: model.onnx takes its weights from model.safetensors, so that the folder holds them once; else it is enough alone.
+
+    Raises:
+        OSError: `checkpoint` holds no weights or no configuration.
+    """
+    model = FerForImageClassification.from_pretrained(checkpoint)
+    processor = FerImageProcessor.from_pretrained(checkpoint)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    export = export_linked if linked else export_checkpoint
+    export(Checkpoint(model, processor), folder)
+    (Path(folder) / "README.md").write_text(card, encoding="utf-8")
+    if picture is not None:
+        shutil.copyfile(picture, Path(folder) / "example.jpg")
+
+
+def release_run(
+    run: str | Path, name: str, folder: str | Path, results: Sequence[Result] = (), picture: str | Path | None = None
+) -> None:
+    """Writes the release of a run folder's best epoch, or of a checkpoint, with the card of the run.
+
+    Args:
+        run: a run folder, or a checkpoint.
+        name: of the model, e.g. `user/name`.
+        folder: where the release is written.
+        results: from `modeling_fer.training.measurement.read_results`.
+        picture: as for `write_release`.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+    """
+    run = Path(run)
+    checkpoint = run / "best" if (run / "best").is_dir() else run
+    if not (checkpoint / "config.json").is_file():
+        raise FileNotFoundError(f"{run} holds no checkpoint; give a run folder with best/, or the folder of a checkpoint.")
+    recipe = run / "recipe.yaml" if checkpoint != run else run.parent / "recipe.yaml"
+    config = FerConfig.from_pretrained(checkpoint)
+    card = render_card(name, config, results, recipe.read_text(encoding="utf-8") if recipe.is_file() else "")
+    write_release(checkpoint, card, folder, picture)
+
+
+def complete_checkpoint(checkpoint: str | Path, folder: str | Path) -> None:
+    """Writes a checkpoint that has a card already, as the bundled ones have, with the code and the detector that travel.
+
+    Args:
+        checkpoint: folder of the checkpoint.
+        folder: where the release is written; it is made, or its files replaced.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+    """
+    if not (Path(checkpoint) / "config.json").is_file():
+        raise FileNotFoundError(f"{checkpoint} holds no checkpoint; give the folder of one, or the name of a bundled one.")
+    shutil.copytree(checkpoint, folder, dirs_exist_ok=True)
+    for file in PACKAGE.glob("*_fer.py"):
+        shutil.copyfile(file, Path(folder) / file.name)
+    loaded = load_checkpoint(checkpoint)
+    loaded.image_processor.save_detector(folder)
+    export_checkpoint(loaded, folder)
+
+
+def release_space(space: str | Path, folder: str | Path) -> None:
+    """Writes the folder of a Space: the page, and this package beside it, so that the Space needs nothing that is not on PyPI.
+
+    Args:
+        space: folder of the page.
+        folder: where the release is written; what it held before is lost.
+
+    Raises:
+        FileNotFoundError: there is no page.
+    """
+    if not (Path(space) / "app.py").is_file():
+        raise FileNotFoundError(f"{space} holds no page; give the folder that app.py lies in.")
+    left_out = shutil.ignore_patterns("__pycache__", "*.pyi")
+    if Path(folder).is_dir():
+        shutil.rmtree(folder)
+    shutil.copytree(space, folder, ignore=left_out)
+    shutil.copytree(PACKAGE, Path(folder) / "modeling_fer", ignore=left_out)
+
+
+@torch.no_grad()
+def average_weights(models: Sequence[FerForImageClassification], weights: Sequence[float]) -> FerForImageClassification:
+    """The weighted average of networks of one architecture (Wortsman et al., "Model soups", ICML 2022).
+
+    Args:
+        models: the networks; the last one takes the average and is returned.
+        weights: how much each counts, at least 0; they need not sum to 1.
+
+    Raises:
+        ValueError: there are not as many weights as networks, all are zero, or the networks differ in shape.
+    """
+    if len(weights) != len(models) or min(weights) < 0 or sum(weights) == 0:
+        raise ValueError(f"{len(models)} checkpoints need as many weights of at least 0, one of them positive, not {weights}.")
+    states = [model.state_dict() for model in models]
+    for key, value in states[-1].items():
+        shapes = {tuple(state[key].shape) if key in state else None for state in states}
+        if len(shapes) > 1:
+            raise ValueError(f"The checkpoints differ in {key}; only networks of one architecture can be averaged.")
+        if value.is_floating_point():
+            value.copy_(sum(weight * state[key] for weight, state in zip(weights, states, strict=True)) / sum(weights))
+    return models[-1]

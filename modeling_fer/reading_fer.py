@@ -1,0 +1,450 @@
+"""The way from photos to faces, their expressions and relevance maps, on numpy and Pillow alone.
+
+Every engine takes it: what differs is the network that is put into a `FaceReader`.
+"""
+
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from .answers_fer import EDGES, Crop, Faces, ReadFace, relevance_image
+from .doubt_fer import Doubt, choose_thresholds
+from .faces_fer import Face, FaceCropper, FaceDetector, face_size
+from .images_fer import FaceImage, is_address, is_tensor, open_image, open_reduced
+from .prior_fer import check_prior
+
+Box = Sequence[float] | Mapping[str, Any]
+OnError = str | Callable[[Any, Exception], None]
+
+BATCH_SIZE = 32
+"""Faces that go through the network at once where nothing else is said."""
+
+PHOTO_ERRORS = (OSError, ValueError)
+"""What is raised for a photo that cannot be read."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class NetworkAnswer:
+    """What a network says of some crops.
+
+    Attributes:
+        probabilities: (batch, classes), float32, each row summing to 1.
+        relevance_maps: (batch, 1, height, width), float32; None for a baseline CNN.
+    """
+
+    probabilities: np.ndarray
+    relevance_maps: np.ndarray | None
+
+
+class Network(Protocol):
+    """Anything that reads expressions from crops of faces."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The expressions, in the order of the classes."""
+        ...
+
+    @property
+    def label_shares(self) -> Sequence[float] | None:
+        """How frequent each class was in training, where that is known."""
+        ...
+
+    @property
+    def prior_strength(self) -> float:
+        """How far answers leave that frequency behind where nothing else is asked for, in [0, 1]."""
+        ...
+
+    @property
+    def doubt(self) -> Doubt:
+        """How far answers at `prior_strength` are to be trusted."""
+        ...
+
+    def __call__(self, pixel_values: np.ndarray, prior_strength: float | None = None) -> NetworkAnswer:
+        """
+        Args:
+            pixel_values: (batch, channels, height, width), float32.
+            prior_strength: in [0, 1], checked already; the network's own where it is None.
+        """
+        ...
+
+
+class ReadsPhotos(Protocol):
+    """A `FaceReader`, or a pipeline over one."""
+
+    def read(self, photos: Iterable[Any], **options: Any) -> Iterator[Faces]:
+        """The faces of photos, while they come; `options` are fields of `ReadOptions`."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How photos are read.
+
+    Attributes:
+        batch_size: faces, also of several photos, that go through the network at once.
+        num_workers: threads that open photos and find faces ahead of the network.
+        detect: False where each photo is the crop of a face already.
+        prior: how far the answers leave behind how frequent each expression was in training, from 0 (as trained) to 1 (as if all
+            were equally frequent); the checkpoint's own where it is None.
+        relevance_map: False leaves the map out of the answers.
+        on_error: what happens to a photo that cannot be read. `"raise"`; `"skip"` answers None in its place and logs a warning; a
+            function is called with the photo, or its number in a data set that cannot decode it, and its error, and None answered.
+
+    Raises:
+        ValueError: an option is impossible.
+    """
+
+    batch_size: int = BATCH_SIZE
+    num_workers: int = 0
+    detect: bool = True
+    prior: float | None = None
+    relevance_map: bool = True
+    on_error: OnError = "raise"
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size is {self.batch_size}, but must be at least 1.")
+        if not callable(self.on_error) and self.on_error not in ("raise", "skip"):
+            raise ValueError(
+                f"on_error is {self.on_error!r}, but must be 'raise', 'skip' or a function of the photo and its error."
+            )
+
+
+@dataclass
+class CutPhoto:
+    """A photo on its way to the network: its faces and what the network is to see of them. The photo itself is not kept.
+
+    Attributes:
+        faces: in pixels of the photo.
+        squares: for each face the centre (x, y) and side in pixels, and the angle in radians, of the square that it was cut from.
+        pixel_values: (faces, channels, height, width), float32.
+    """
+
+    faces: list[Face]
+    squares: list[tuple[np.ndarray, float, float]]
+    pixel_values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Place:
+    """A photo of a data set, which is decoded only when it is its turn, so that one that cannot be decoded stops no other."""
+
+    source: Any
+    index: int
+
+    def pick(self) -> Any:
+        """The photo.
+
+        Raises:
+            ValueError: the data set cannot decode it.
+        """
+        try:
+            return self.source[self.index]
+        except PHOTO_ERRORS as error:
+            raise ValueError(f"Photo {self.index} of the data set cannot be decoded: {str(error).rstrip('.')}.") from error
+
+
+@dataclass
+class FailedPhoto:
+    """A photo that cannot be read, or its number in a data set that cannot decode it, and why."""
+
+    photo: Any
+    error: Exception
+
+
+@dataclass
+class FaceReader:
+    """
+    Finds the faces of a photo, names their expressions, and shows where on the face each was read.
+
+    Example:
+
+    >>> from modeling_fer import load
+    >>> fer = load("fer-base")
+    >>> [face] = fer("astronaut.jpg")
+    >>> face.expression, face.probability, face.box
+    ('happiness', 0.99..., (181, 61, 268, 172))
+
+    Args:
+        network: reads the expressions.
+        prepare: makes `pixel_values` of at least one crop, see `PixelSettings`.
+        cropper: cuts the faces as the network was trained.
+        make_detector: makes what finds the faces; takes min_face and search_size, as `modeling_fer.faces_fer.make_detector` does.
+        options: of every call that does not give its own.
+        detector: what finds the faces; made when it is first needed if not given.
+    """
+
+    network: Network
+    prepare: Callable[[list[Image.Image]], np.ndarray]
+    cropper: FaceCropper
+    make_detector: Callable[..., FaceDetector]
+    options: ReadOptions = ReadOptions()
+    detector: FaceDetector | None = None
+
+    def __post_init__(self) -> None:
+        self.check(self.options)
+
+    def check(self, options: ReadOptions) -> None:
+        """Whether the network can do what some options ask for; ValueError where it cannot."""
+        if options.prior is not None:
+            check_prior(options.prior, self.network.label_shares)
+
+    def check_sets(self, coverage: float | None) -> None:
+        """Whether sets of expressions can be told; ValueError where the checkpoint has no thresholds for this coverage."""
+        if coverage is not None:
+            choose_thresholds(self.network.doubt.conformal_thresholds, coverage)
+
+    def searching(self, min_face: float | None = None, search_size: int | None = None) -> "FaceReader":
+        """A reader that shares this one's network and searches more or less finely.
+
+        Args:
+            min_face, search_size: see `modeling_fer.faces_fer.make_detector`.
+
+        Raises:
+            ImportError, ValueError: as for that function.
+        """
+        return replace(self, detector=self.make_detector(min_face=min_face, search_size=search_size))
+
+    def find_faces(self, image: Image.Image) -> list[Face]:
+        """The faces of a photo that is opened, in its pixels."""
+        faces = self._ready_detector()(image)
+        return [Face(check_box(face.box), face.score, face.points) for face in faces]
+
+    def _ready_detector(self) -> FaceDetector:
+        if self.detector is None:
+            self.detector = self.make_detector()
+        return self.detector
+
+    def __call__(self, inputs: Any, boxes: Iterable[Any] | None = None, **options: Any) -> Any:
+        """
+        Args:
+            inputs: a photo (a path, an http(s) address, bytes, an open file, a PIL image, an array or a tensor; see `open_image`), or
+                several: a list, a column of a data set, a pandas Series, a torch `Dataset`, or any iterator.
+            boxes: faces to look at instead of searching for them: for one photo a list of (left, top, right, bottom) in its
+                pixels, or of dicts of `xmin`, `ymin`, `xmax`, `ymax`; for several photos a list of such lists. An empty list means
+                no face.
+            options: fields of `ReadOptions`.
+
+        Returns:
+            For one photo a list of its faces (`ReadFace`), largest first, empty where there is none. For several that have a length
+            a list of such lists; for an iterator or a torch `Dataset` an iterator over them, which gives a photo's answer as soon
+            as a batch is full or the photo has no face.
+
+        Raises:
+            OSError, ValueError: a photo cannot be read, and on_error is `"raise"`; or an option is impossible.
+        """
+        own = replace(self.options, **options)
+        self.check(own)
+        return answer_all(inputs, boxes, lambda photos, given, at_once: self.stream(photos, given, own, at_once))
+
+    def read(self, photos: Iterable[Any], **options: Any) -> Iterator[Faces]:
+        """The faces of photos, while they come; `options` are fields of `ReadOptions`."""
+        answers: Iterator[Faces] = self(iter(photos), **options)
+        return answers
+
+    def stream(
+        self, photos: Iterable[Any], boxes: Iterable[Any] | None, options: ReadOptions, at_once: bool
+    ) -> Iterator[Faces | None]:
+        """Collects faces over photos until a batch is full; a photo's answer comes when the last of its faces is read.
+
+        Args:
+            photos, boxes: as for a call with several.
+            options: how.
+            at_once: a photo without a face ends the batch, so that no answer waits behind it.
+        """
+        waiting: list[CutPhoto | FailedPhoto] = []
+        count = 0
+        for item in self._cut_ahead(photos, boxes, options):
+            waiting.append(item)
+            found = len(item.faces) if isinstance(item, CutPhoto) else 0
+            count += found
+            if count >= options.batch_size or (at_once and not found):
+                yield from self._finish(waiting, options)
+                waiting, count = [], 0
+        yield from self._finish(waiting, options)
+
+    def _cut_ahead(
+        self, photos: Iterable[Any], boxes: Iterable[Any] | None, options: ReadOptions
+    ) -> Iterator[CutPhoto | FailedPhoto]:
+        """Photos with their faces cut out, in their order; by threads where there are workers."""
+
+        def cut(photo: Any, own: Any) -> CutPhoto | FailedPhoto:
+            try:
+                picked = photo.pick() if isinstance(photo, Place) else photo
+            except ValueError as error:
+                return FailedPhoto(photo.index, error)
+            try:
+                return self.cut(picked, own, options.detect)
+            except PHOTO_ERRORS as error:
+                return FailedPhoto(picked, error)
+
+        pairs = zip(photos, itertools.repeat(None) if boxes is None else boxes_of(boxes), strict=False)
+        if options.num_workers < 1:
+            yield from itertools.starmap(cut, pairs)
+            return
+        # Made before the threads, which would each make their own.
+        if options.detect and boxes is None:
+            self._ready_detector()
+        with ThreadPoolExecutor(options.num_workers) as pool:
+            ahead: deque[Future[CutPhoto | FailedPhoto]] = deque()
+            try:
+                for photo, own in pairs:
+                    ahead.append(pool.submit(cut, photo, own))
+                    if len(ahead) > 2 * options.num_workers:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def cut(self, photo: FaceImage, boxes: Sequence[Box] | None = None, detect: bool = True) -> CutPhoto:
+        """Opens a photo, finds its faces and cuts them out.
+
+        Args:
+            photo: whatever `open_image` takes.
+            boxes: its faces, where they are known.
+            detect: False where the photo is the crop of a face already.
+
+        Raises:
+            OSError, ValueError: the photo cannot be read, or a box is impossible.
+        """
+        if boxes is None and not detect:
+            return self._take_whole(open_image(photo))
+        image, factor = self._open_for_search(photo) if boxes is None else (open_image(photo), 1.0)
+        faces = self.find_faces(image) if boxes is None else [Face(check_box(box)) for box in boxes]
+        if factor > 1 and any(face_size(face.box) < self.cropper.size for face in faces):
+            # What was enough to find a small face is too coarse to read it.
+            image, faces, factor = open_image(photo), [face.scaled(factor) for face in faces], 1.0
+        crops = [self.cropper(image, face) for face in faces]
+        faces = [face.scaled(factor) for face in faces]
+        pixel_values = self.prepare(crops) if crops else np.empty(0, np.float32)
+        return CutPhoto(faces, [self.cropper.square(face) for face in faces], pixel_values)
+
+    def _take_whole(self, image: Image.Image) -> CutPhoto:
+        """A photo that is a crop already."""
+        width, height = image.size
+        square = (np.array(image.size) / 2, float(max(image.size)), 0.0)
+        return CutPhoto([Face((0.0, 0.0, float(width), float(height)))], [square], self.prepare([image]))
+
+    def _open_for_search(self, photo: FaceImage) -> tuple[Image.Image, float]:
+        """A photo as large as the search needs it, and how many of its pixels one of these is wide."""
+        # What can be opened twice: fetching again would take longer than decoding.
+        again = isinstance(photo, (str, Path, bytes)) and not is_address(photo)
+        return open_reduced(photo, getattr(self._ready_detector(), "enough", None) if again else None)
+
+    def _finish(self, items: list[CutPhoto | FailedPhoto], options: ReadOptions) -> Iterator[Faces | None]:
+        """Runs the network over the faces of some photos and gives each photo its own."""
+        found = [item.pixel_values for item in items if isinstance(item, CutPhoto) and item.faces]
+        read = self._run(np.concatenate(found), options) if found else iter(())
+        doubt = self.network.doubt
+        if options.prior is not None:
+            doubt = replace(doubt, answered_at=options.prior)
+        for item in items:
+            if isinstance(item, FailedPhoto):
+                report(item, options.on_error)
+                yield None
+            else:
+                faces = zip(item.faces, item.squares, strict=True)
+                yield [read_face(face, square, *next(read), doubt) for face, square in faces]
+
+    def _run(self, pixel_values: np.ndarray, options: ReadOptions) -> Iterator[tuple[dict[str, float], Image.Image | None]]:
+        """For each crop its scores, likeliest first, and its relevance map."""
+        for start in range(0, len(pixel_values), options.batch_size):
+            answer = self.network(pixel_values[start : start + options.batch_size], options.prior)
+            maps = answer.relevance_maps if options.relevance_map else None
+            for row, probabilities in enumerate(answer.probabilities):
+                order = np.argsort(-probabilities, kind="stable")
+                scores = {self.network.labels[place]: float(probabilities[place]) for place in order}
+                yield scores, None if maps is None else relevance_image(maps[row])
+
+
+def read_face(
+    face: Face,
+    square: tuple[np.ndarray, float, float],
+    scores: dict[str, float],
+    relevance_map: Image.Image | None,
+    doubt: Doubt | None = None,
+) -> ReadFace:
+    """What the network says of a face beside where the face is."""
+    left, top, right, bottom = (round(edge) for edge in face.box)
+    centre, side, angle = square
+    crop = Crop(float(centre[0]), float(centre[1]), float(side), float(np.degrees(angle)))
+    return ReadFace((left, top, right, bottom), face.score, scores, crop, relevance_map, doubt=doubt)
+
+
+def report(failed: FailedPhoto, on_error: OnError) -> None:
+    """Does what is asked for with a photo that cannot be read."""
+    if callable(on_error):
+        on_error(failed.photo, failed.error)
+    elif on_error == "skip":
+        logger.warning("%s It is left out.", failed.error)
+    else:
+        raise failed.error
+
+
+Stream = Callable[[Iterable[Any], Iterable[Any] | None, bool], Iterator[Any]]
+
+
+def answer_all(inputs: Any, boxes: Iterable[Any] | None, stream: Stream) -> Any:
+    """The answers to an input in its own form: to one photo the answer, to a list a list, to an iterator an iterator.
+
+    Args:
+        inputs, boxes: as for a call of `FaceReader`.
+        stream: answers several photos, given with their boxes and whether each answer is to come at once.
+    """
+    photos = several_photos(inputs)
+    if photos is None:
+        return next(stream([inputs], None if boxes is None else [boxes], False))
+    if isinstance(boxes, Sized) and isinstance(photos, Sized) and len(boxes) != len(photos):
+        raise ValueError(f"boxes has {len(boxes)} lists, but there are {len(photos)} photos; give one list for each photo.")
+    lazily = not isinstance(photos, Sized)
+    answers = stream(photos, boxes, lazily)
+    return answers if lazily else list(answers)
+
+
+def several_photos(inputs: Any) -> Iterable[Any] | None:
+    """The photos that an input holds; None where it is one photo itself."""
+    if isinstance(inputs, np.ndarray) or is_tensor(inputs):
+        return list(inputs) if inputs.ndim == 4 else None
+    if isinstance(inputs, (str, Path, bytes, bytearray, memoryview, Image.Image, Mapping)) or hasattr(inputs, "read"):
+        return None
+    numbered = isinstance(inputs, Sized) and hasattr(inputs, "__getitem__")
+    # A torch Dataset is known by its numbers alone.
+    if numbered and not isinstance(inputs, Iterable):
+        return (Place(inputs, index) for index in range(len(inputs)))
+    # A column of a data set decodes its images while it is read. A pandas Series is numbered by its own index.
+    if numbered and not isinstance(inputs, (list, tuple)) and not hasattr(inputs, "iloc"):
+        return [Place(inputs, index) for index in range(len(inputs))]
+    return inputs if isinstance(inputs, Iterable) else None
+
+
+def boxes_of(boxes: Iterable[Any]) -> Iterator[Any]:
+    """The boxes of each of several photos; a sentence where there are fewer than photos."""
+    count = 0
+    for count, own in enumerate(boxes, start=1):  # noqa: B007
+        yield own
+    raise ValueError(f"boxes has {count} lists, but there are more photos; give one list for each photo.")
+
+
+def check_box(box: Box) -> tuple[float, float, float, float]:
+    """(left, top, right, bottom) as floats; a sentence where it is none."""
+    try:
+        edges = [box[edge] for edge in EDGES] if isinstance(box, Mapping) else box
+        left, top, right, bottom = (float(edge) for edge in edges)
+    except (TypeError, ValueError, KeyError):
+        raise ValueError(
+            f"A box is (left, top, right, bottom) in pixels, or a dict of {', '.join(EDGES)}, but here it is {box!r}."
+        ) from None
+    if not (np.isfinite([left, top, right, bottom]).all() and left < right and top < bottom):
+        raise ValueError(f"The box {box!r} is empty; it must have left < right and top < bottom.")
+    return left, top, right, bottom

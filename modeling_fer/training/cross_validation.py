@@ -1,0 +1,139 @@
+"""Cross-validation by subject: one recipe, trained and measured once a fold (section IV of Ferreira et al., IEEE Access 6, 2018).
+
+Its folder holds recipe.yaml, results.json, and for each fold a run folder with result.json. Stopped and started again, it leaves
+finished folds as they are and resumes the one that was interrupted.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import confusion_matrix
+
+from modeling_fer.data.columns import FaceColumns
+from modeling_fer.data.splits import Fold, subject_folds
+from modeling_fer.image_processing_fer import FerImageProcessor
+from modeling_fer.modeling_fer import FerForImageClassification
+from modeling_fer.training.evaluation import ExpressionMetrics, predict_columns
+from modeling_fer.training.recipe import Recipe, check_same_recipe, write_recipe
+from modeling_fer.training.run_folder import restore_folder
+from modeling_fer.training.trainer import Trainer
+
+AVERAGED = ("accuracy", "uar", "macro_f1")
+
+
+def start_cross_validation(
+    recipe: Recipe, columns: FaceColumns, subjects: Sequence[str | int], folder: str | Path, folds: int = 10
+) -> list[Fold]:
+    """Draws the folds, and writes the recipe into the folder.
+
+    Args:
+        recipe: what to train; its seed draws the folds too, so that every recipe with the same seed is measured on the same ones.
+        columns: the whole data set.
+        subjects: who is on each image.
+        folder: where runs and results are written.
+        folds: number of folds.
+
+    Raises:
+        ValueError: the folder was started with another recipe, or there are too few subjects.
+    """
+    folder = Path(folder)
+    if (folder / "recipe.yaml").is_file():
+        check_same_recipe(recipe, folder)
+    split = subject_folds(columns.labels.tolist(), subjects, folds, seed=recipe.seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_recipe(recipe, folder / "recipe.yaml")
+    return split
+
+
+def cross_validate(
+    recipe: Recipe, columns: FaceColumns, folds: Sequence[Fold], folder: str | Path, cpu: bool = False
+) -> dict[str, Any]:
+    """Trains and measures a recipe fold by fold.
+
+    Args:
+        recipe: what to train.
+        columns: the whole data set.
+        folds: from `start_cross_validation`.
+        folder: where runs and results are written.
+        cpu: train on the CPU even where there is an accelerator.
+
+    Returns:
+        For accuracy, UAR and macro-F1 the mean over folds and their standard deviation (with n - 1), as `accuracy` and
+        `accuracy_deviation`; `pooled_accuracy` and `confusion` (rows are labels, columns answers) over all images; `seconds`, the time
+        that training took; `folds`, the metrics of each fold; and `label_names`.
+    """
+    folder = Path(folder)
+    results = [run_fold(recipe, columns, fold, folder / f"fold-{number}", cpu) for number, fold in enumerate(folds, start=1)]
+    return write_summary(results, columns.label_names, folder)
+
+
+def write_summary(results: list[dict[str, Any]], label_names: list[str], folder: Path) -> dict[str, Any]:
+    """Writes results.json, what all folds together say, and returns it."""
+    summary = summarize(results, label_names)
+    (folder / "results.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return summary
+
+
+def run_fold(recipe: Recipe, columns: FaceColumns, fold: Fold, folder: Path, cpu: bool) -> dict[str, Any]:
+    """Trains on one fold and measures its best epoch on the fold's test images; reads the result where it is there already."""
+    if (result := read_fold(folder)) is not None:
+        return result
+    train, validation, test = (columns.select(part) for part in (learned_positions(recipe, fold), fold.validation, fold.test))
+    Trainer(recipe, train, validation, folder, resume=restore_folder(folder / "state"), cpu=cpu).fit()
+    return measure_fold(folder, test, folder)
+
+
+def learned_positions(recipe: Recipe, fold: Fold) -> np.ndarray:
+    """The positions that a fold is trained on, (n,), int64: also those for validation where these choose nothing."""
+    return np.union1d(fold.train, fold.validation) if recipe.selection == "last" else fold.train
+
+
+def read_fold(folder: Path) -> dict[str, Any] | None:
+    """The result of a fold; None where it is not there yet."""
+    file = folder / "result.json"
+    if not file.is_file():
+        return None
+    done: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return done
+
+
+def measure_fold(run: Path, test: FaceColumns, folder: Path, **more: Any) -> dict[str, Any]:
+    """Measures the best epoch of a run on a fold's test images, and writes the result of the fold.
+
+    Args:
+        run: the run folder.
+        test: the test images.
+        folder: of the fold; gets result.json.
+        more: what else the result is to hold.
+    """
+    model = FerForImageClassification.from_pretrained(run / "best")
+    probabilities = predict_columns(model, FerImageProcessor.from_pretrained(run / "best"), test).numpy()
+    metrics = ExpressionMetrics().compute(predictions=probabilities, references=test.labels.numpy())
+    logs = [log.read_text(encoding="utf-8").splitlines() for log in sorted(folder.rglob("metrics.jsonl"))]
+    seconds = sum(json.loads(line)["seconds"] for lines in logs for line in lines)
+    metrics["recall"] = [None if np.isnan(value) else value for value in metrics["recall"]]
+    answers = {"labels": test.labels.tolist(), "answers": probabilities.argmax(1).tolist()}
+    result = {**metrics, "seconds": seconds, **answers, **more}
+    file = folder / "result.json"
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(result) + "\n", encoding="utf-8")
+    os.replace(new, file)
+    return result
+
+
+def summarize(results: list[dict[str, Any]], label_names: list[str]) -> dict[str, Any]:
+    """Mean and deviation over folds, and what all folds together say."""
+    summary: dict[str, Any] = {"label_names": label_names}
+    for name in AVERAGED:
+        values = [result[name] for result in results]
+        summary |= {name: float(np.mean(values)), f"{name}_deviation": float(np.std(values, ddof=1))}
+    labels, answers = (np.concatenate([result[key] for result in results]) for key in ("labels", "answers"))
+    summary["pooled_accuracy"] = float((labels == answers).mean())
+    summary["confusion"] = confusion_matrix(labels, answers, labels=list(range(len(label_names)))).tolist()
+    summary["seconds"] = sum(result["seconds"] for result in results)
+    summary["folds"] = [{k: v for k, v in result.items() if k not in ("labels", "answers")} for result in results]
+    return summary

@@ -1,0 +1,96 @@
+"""A measurement of a checkpoint, what came of it, and the JSON files that results are kept in."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+DATASET_NAMES = {"ferplus": "FER+", "fer2013": "FER-2013", "ckplus48": "CK+48"}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured.
+
+    Attributes:
+        dataset: `ferplus`, `fer2013`, `ckplus48`, or the folder of a prepared data set.
+        split: `train`, `validation`, `test`, or `all`.
+        prior_strength: of the answers, in [0, 1].
+        auxiliary: whether the second output layer answers.
+        mirrored: whether each image's answer is averaged with that for its mirror image.
+        recut: whether faces were searched and cut again, as the pipeline does with photos.
+        without: classes whose images are left out.
+    """
+
+    dataset: str
+    split: str
+    prior_strength: float = 0.0
+    auxiliary: bool = False
+    mirrored: bool = False
+    recut: bool = False
+    without: list[str] = field(default_factory=list)
+
+    @property
+    def departures(self) -> list[str]:
+        """What departs from one look at each image as it is, by the network as it was trained."""
+        return [
+            *([f"without {', '.join(self.without)}"] if self.without else []),
+            *([f"prior strength {self.prior_strength:g}"] if self.prior_strength else []),
+            *(["second output layer"] if self.auxiliary else []),
+            *(["faces cut again"] if self.recut else []),
+            *(["averaged with mirror images"] if self.mirrored else []),
+        ]
+
+    @property
+    def title(self) -> str:
+        """The data set and the departures."""
+        return ", ".join([DATASET_NAMES.get(self.dataset, self.dataset), *self.departures])
+
+
+@dataclass(frozen=True)
+class Result:
+    """A measurement and what came of it; `scores` are those of `evaluate_columns`."""
+
+    measurement: Measurement
+    scores: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self.measurement) | self.scores
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Result":
+        """The result that `to_dict` wrote."""
+        names = {one.name for one in fields(Measurement)}
+        measurement = Measurement(**{name: value for name, value in values.items() if name in names})
+        return cls(measurement, {name: value for name, value in values.items() if name not in names})
+
+
+def read_results(file: str | Path) -> list[Result]:
+    """What `fer evaluate --output` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a list of results.
+    """
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"{file} does not exist; fer evaluate --output writes it.")
+    try:
+        values = json.loads(Path(file).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is not JSON ({error}); fer evaluate --output writes it.") from error
+    needed = {"dataset", "split", "images", "accuracy", "uar", "macro_f1", "calibration_error", "recall"}
+    if not isinstance(values, list) or not all(isinstance(one, dict) and needed <= set(one) for one in values):
+        raise ValueError(f"{file} is not a list of results; fer evaluate --output writes one.")
+    return [Result.from_dict(one) for one in values]
+
+
+def write_results(results: Sequence[Result], file: str | Path) -> None:
+    """Writes results as a JSON list; a results file that is there keeps what was not measured again."""
+    file = Path(file)
+    measured = [result.measurement for result in results]
+    kept = [one for one in read_results(file) if one.measurement not in measured] if file.exists() else []
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps([one.to_dict() for one in [*kept, *results]], indent=2)
+    file.write_text(text + "\n", encoding="utf-8")

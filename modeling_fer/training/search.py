@@ -1,0 +1,138 @@
+"""Grid search over a recipe's settings, as in section IV-A of Ferreira et al. (IEEE Access 6, 2018), by Optuna.
+
+The study lies in a storage that several machines may share: each takes combinations that no other has tried. Nothing is ever
+measured on test images.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+import yaml
+from optuna.samplers import GridSampler
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+
+from modeling_fer.data.columns import FaceColumns
+from modeling_fer.training.recipe import Recipe
+from modeling_fer.training.run_folder import restore_folder
+from modeling_fer.training.trainer import Trainer
+
+Grid = dict[str, list[Any]]
+
+PAPER_GRID: Grid = {
+    "model.facial_parts_weight": [1.0, 5.0, 10.0],
+    "model.contiguity_weight": [0.1, 1.0],
+    "learning_rate": [1e-4, 1e-3],
+    "weight_decay": [1e-5, 1e-4],
+    "model.facial_parts_depth": [2, 3],
+    "model.representation_depth": [3, 4],
+}
+"""What the paper searches: λ, γ, learning rate, l2 coefficient, L_E and L_F. It does not give the values, except those of λ and γ in
+figures 9 and 10."""
+
+
+def read_grid(path: str | Path | None) -> Grid:
+    """A grid from a YAML file of lists, e.g. `model.facial_parts_weight: [1, 5, 10]`; `PAPER_GRID` without a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a value is not a list, or an empty one.
+    """
+    if path is None:
+        return PAPER_GRID
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} does not exist; give a YAML file with a list of values for each setting.")
+    try:
+        grid = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(grid, dict):
+        raise ValueError(f"{path} is not a grid; give a YAML file with a list of values for each setting.")
+    for key, values in grid.items():
+        if not isinstance(values, list) or not values:
+            raise ValueError(f"{path} gives {values!r} for {key}, but needs a list of values, e.g. [1, 5, 10].")
+    if not grid:
+        raise ValueError(f"{path} names no setting to search over.")
+    return grid
+
+
+def open_storage(address: str) -> BaseStorage:
+    """Where the study is kept: a database that SQLAlchemy knows (`postgresql://...`, `sqlite:///...`), or a file on a disk that all
+    machines see.
+    """
+    if "://" in address:
+        return RDBStorage(address)
+    Path(address).parent.mkdir(parents=True, exist_ok=True)
+    return JournalStorage(JournalFileBackend(address))
+
+
+def search(
+    grid: Mapping[str, Sequence[Any]],
+    measure: Callable[[dict[str, Any], Path], float],
+    folder: str | Path,
+    storage: BaseStorage,
+    name: str = "search",
+    trials: int | None = None,
+) -> optuna.Study:
+    """Tries combinations of a grid until all are tried; several processes with one storage share the work.
+
+    Args:
+        grid: values for each setting of a recipe, by its name as `read_recipe` takes it.
+        measure: gives the accuracy of some settings, to be maximized, working in the folder it is given.
+        folder: where each combination gets a folder of its own, in which a stopped one goes on.
+        storage: from `open_storage`.
+        name: of the study within the storage.
+        trials: try so many combinations at most; all of them if None.
+
+    Returns:
+        The study. Combinations that fail, by impossible settings or a diverging loss, are in it as failed.
+    """
+    sampler = GridSampler({key: list(values) for key, values in grid.items()}, seed=0)
+    study = optuna.create_study(study_name=name, storage=storage, sampler=sampler, direction="maximize", load_if_exists=True)
+
+    def objective(trial: optuna.Trial) -> float:
+        settings = {key: trial.suggest_categorical(key, list(values)) for key, values in grid.items()}
+        return measure(settings, Path(folder) / name_settings(settings))
+
+    untried = count_combinations(grid) - sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
+    if untried > 0:
+        study.optimize(objective, n_trials=trials, catch=(FloatingPointError, ValueError))
+    return study
+
+
+def count_combinations(grid: Mapping[str, Sequence[Any]]) -> int:
+    """How many combinations a grid has."""
+    count = 1
+    for values in grid.values():
+        count *= len(values)
+    return count
+
+
+def name_settings(settings: Mapping[str, Any]) -> str:
+    """A folder's name for some settings: `facial_parts_weight=5.0,learning_rate=0.001`."""
+    return ",".join(f"{key.split('.')[-1]}={value}".replace("/", "_") for key, value in settings.items())
+
+
+def train_and_validate(
+    recipe_of: Callable[[dict[str, Any]], tuple[Recipe, Sequence[tuple[FaceColumns, FaceColumns]]]],
+    cpu: bool = False,
+) -> Callable[[dict[str, Any], Path], float]:
+    """What `search` measures: the mean validation accuracy over one or more pairs of training and validation set.
+
+    Args:
+        recipe_of: gives for some settings the recipe and the pairs of data sets.
+        cpu: train on the CPU even where there is an accelerator.
+    """
+
+    def measure(settings: dict[str, Any], folder: Path) -> float:
+        recipe, pairs = recipe_of(settings)
+        accuracies = []
+        for number, (train, validation) in enumerate(pairs, start=1):
+            part = folder / f"split-{number}"
+            resume = restore_folder(part / "state")
+            accuracies.append(Trainer(recipe, train, validation, part, resume=resume, cpu=cpu).fit()["accuracy"])
+        return sum(accuracies) / len(accuracies)
+
+    return measure

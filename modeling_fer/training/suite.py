@@ -1,0 +1,107 @@
+"""One table for a checkpoint: what it scores on the data sets that figures are reported on, and on those that a user adds."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from datasets import Dataset
+
+from modeling_fer.data import load_labelled
+from modeling_fer.data.columns import decode_columns
+from modeling_fer.data.landmarks import LANDMARK_POINTS
+from modeling_fer.data.prepared import load_whole
+from modeling_fer.inference.loading import Checkpoint
+from modeling_fer.training.evaluation import evaluate_columns, rename_columns, unused_columns
+from modeling_fer.training.measurement import Measurement, Result
+
+
+def suite_measurements(checkpoint: Checkpoint) -> list[Measurement]:
+    """The measurements that every figure in README and card comes from: FER+ as trained and by the checkpoint's prior, FER-2013 by its
+    own labels, CK+48, which no released checkpoint is trained on.
+    """
+    config = checkpoint.model.config
+    priors = sorted({0.0, float(config.prior_strength)})
+    second = [Measurement("fer2013", "test", auxiliary=True)] if config.auxiliary_labels else []
+    return [
+        *(Measurement("ferplus", "test", prior) for prior in priors),
+        *(Measurement("fer2013", "test", prior) for prior in priors),
+        *second,
+        *(Measurement("ckplus48", "all", prior, without=["contempt"]) for prior in priors),
+    ]
+
+
+def read_measured(measurement: Measurement, data: Path) -> Dataset:
+    """The images and labels of one of the suite's data sets.
+
+    Args:
+        measurement: its data set and split.
+        data: holds the folders fer2013 and ckplus48.
+    """
+    if measurement.dataset == "ferplus":
+        return load_labelled(find_prepared(data, "fer2013"), measurement.split, target="votes")
+    return load_labelled(find_prepared(data, measurement.dataset), measurement.split)
+
+
+def find_prepared(data: Path, name: str) -> Path:
+    """The folder of one of the suite's data sets.
+
+    Raises:
+        FileNotFoundError: it is missing.
+    """
+    if not (data / name).is_dir():
+        raise FileNotFoundError(
+            f"{data / name} is missing; the suite needs the prepared data sets fer2013 and ckplus48 in {data}."
+        )
+    return data / name
+
+
+def measure(
+    checkpoint: Checkpoint, measurement: Measurement, dataset: Dataset, renamed: Mapping[str, str] | None = None
+) -> Result:
+    """Runs one measurement.
+
+    Args:
+        checkpoint: what is measured.
+        measurement: how.
+        dataset: on what, with the columns that `decode_columns` takes.
+        renamed: see `rename_columns`.
+
+    Raises:
+        ValueError: the checkpoint has no second output layer or no prior that is asked for, or shares no class with the data set.
+    """
+    columns = decode_columns(
+        dataset.remove_columns(unused_columns(dataset)), checkpoint.image_processor, LANDMARK_POINTS["all"]
+    )
+    names = checkpoint.model.config.auxiliary_labels if measurement.auxiliary else checkpoint.model.config.id2label.values()
+    columns = rename_columns(columns, list(names or ()), renamed or {})
+    scores = evaluate_columns(
+        checkpoint.model,
+        checkpoint.image_processor,
+        columns,
+        measurement.without,
+        measurement.mirrored,
+        measurement.auxiliary,
+        measurement.prior_strength,
+    )
+    return Result(measurement, scores)
+
+
+def run_suite(checkpoint: Checkpoint, data: str | Path, added: Sequence[str | Path] = ()) -> Iterator[Result]:
+    """Runs all measurements, one after another.
+
+    Args:
+        checkpoint: what is measured.
+        data: holds the folders fer2013 and ckplus48.
+        added: further data sets, prepared, measured with the checkpoint's prior: the split test where there is one, else all splits.
+
+    Raises:
+        FileNotFoundError: a data set is missing.
+        ValueError: the checkpoint shares no class with an added data set.
+    """
+    for measurement in suite_measurements(checkpoint):
+        yield measure(checkpoint, measurement, read_measured(measurement, Path(data)))
+    for folder in added:
+        splits = load_whole(folder)
+        chosen = {"test": splits["test"]} if "test" in splits else splits
+        for split, dataset in chosen.items():
+            prior = float(checkpoint.model.config.prior_strength)
+            yield measure(checkpoint, Measurement(str(folder), split, prior), dataset)

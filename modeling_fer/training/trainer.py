@@ -1,0 +1,400 @@
+"""Training with Accelerate: one loop, from recipe to run folder, on one process or many.
+
+A run folder holds recipe.yaml, metrics.jsonl (a line an epoch), best/ and last/ (checkpoints that `from_pretrained` loads) and
+state/ (all that resuming needs).
+"""
+
+import ctypes
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import send_to_device, set_seed
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from modeling_fer.data.columns import FaceColumns
+from modeling_fer.data.landmarks import draw_heatmaps
+from modeling_fer.data.stream import FaceStream, StreamedBatches
+from modeling_fer.modeling_fer import FerForImageClassification
+from modeling_fer.training.augmentation import Augmentation, mix_batch
+from modeling_fer.training.building import (
+    build_config,
+    build_optimizer,
+    build_processor,
+    build_sampler,
+    check_landmarks,
+    choose_precision,
+    initial_model,
+    learning_rate_factor,
+    load_teachers,
+    training_shares,
+)
+from modeling_fer.training.evaluation import ExpressionMetrics, predict_logits
+from modeling_fer.training.recipe import Recipe, check_same_recipe, write_recipe
+from modeling_fer.training.run_folder import replace_folder, restore_folder, whole_or_not
+from modeling_fer.training.tracking import check_trackers, flatten_settings
+
+
+@dataclass
+class Progress:
+    """Where a run stands; saved with its state.
+
+    Attributes:
+        epoch: whole epochs done.
+        step, loss_sum: batches done in the epoch at hand by each process, and the sum of their losses.
+        best_epoch, best: the epoch that is kept so far, by the recipe's selection, counted from 1, and its metrics.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    best_epoch: int = 0
+    best: dict[str, Any] = field(default_factory=dict)
+
+    def state_dict(self) -> dict[str, Any]:
+        return vars(self).copy()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+
+def keep_freed_memory() -> None:
+    """Has this process keep the memory that a training step frees for the next step.
+
+    The C library of Linux gives large blocks back to the system and gets them anew, page by page, which slows steps on the CPU.
+    """
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
+        trim_threshold, mmap_max = -1, -4
+        library.mallopt(trim_threshold, -1)
+        library.mallopt(mmap_max, 0)
+
+
+def forget_other_runs(precision: str, cpu: bool) -> None:
+    """Lets a process train by one recipe after another: Accelerate holds it to the precision and the device of its first run."""
+    kept = AcceleratorState._shared_state
+    if kept and (kept["_mixed_precision"] != precision or (cpu and kept["device"].type != "cpu")):
+        AcceleratorState._reset_state(reset_partial_state=kept["num_processes"] == 1)
+
+
+class Trainer:
+    """One run: `Trainer(recipe, train, validation, folder).fit()`.
+
+    Args:
+        recipe: what to train and how.
+        train: the training set, in memory or streamed.
+        validation: a data set with the same classes.
+        folder: where the run is written.
+        resume: go on where the folder's state stands, by the same recipe or one of more epochs.
+        cpu: train on the CPU even where there is an accelerator.
+        save_steps: the state is written after every so many steps of an epoch, and after each epoch. A resumed run ends with the same
+            weights, bit for bit on one CPU process in float32, as one that was never stopped.
+        trackers: where metrics are sent beside metrics.jsonl, names in `TRACKERS`.
+
+    Raises:
+        FileNotFoundError: there is no state to resume from.
+        ValueError: the two data sets have different classes, no image has landmarks that the recipe needs, a tracker is not installed,
+            or a run is resumed with another recipe.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        train: FaceColumns | FaceStream,
+        validation: FaceColumns,
+        folder: str | Path,
+        resume: bool = False,
+        cpu: bool = False,
+        save_steps: int = 100,
+        trackers: Sequence[str] = (),
+    ):
+        if train.label_names != validation.label_names:
+            raise ValueError(
+                f"The training set has the classes {', '.join(train.label_names)}, but the validation set "
+                f"{', '.join(validation.label_names)}; both need the same, in the same order."
+            )
+        self.recipe, self.folder, self.save_steps = recipe, Path(folder), save_steps
+        precision = choose_precision(recipe.mixed_precision)
+        forget_other_runs(precision, cpu)
+        self.accelerator = Accelerator(
+            mixed_precision=precision, cpu=cpu, log_with=check_trackers(trackers) or None, project_dir=str(folder)
+        )
+        set_seed(recipe.seed)
+        self.config = build_config(recipe, train.label_names, validation.auxiliary_names)
+        check_landmarks(self.config, train)
+        if isinstance(train, FaceColumns):
+            self.config.label_shares = training_shares(recipe, train)
+        self.processor = build_processor(recipe, self.config)
+        self.validation = validation
+
+        model = initial_model(recipe, self.config).to(memory_format=torch.channels_last)
+        if self.accelerator.num_processes > 1 and self.accelerator.device.type == "cuda":
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        # Reseeded at each epoch and each step, so that a resumed run draws what an unbroken one would.
+        self.sampling, self.augmenting = torch.Generator(), torch.Generator()
+        optimizer = build_optimizer(recipe, model)
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.loader = self.build_loader(train)
+        updates = math.ceil(len(self.loader) / recipe.gradient_accumulation)
+        self.scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(recipe, updates))
+        self.average = AveragedModel(
+            self.accelerator.unwrap_model(self.model),
+            multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay or 0.0),
+            use_buffers=True,
+        )
+        self.teachers = [
+            teacher.to(self.accelerator.device, memory_format=torch.channels_last)
+            for teacher in load_teachers(recipe, self.config)
+        ]
+        part, parts = self.accelerator.process_index, self.accelerator.num_processes
+        self.augment = Augmentation(recipe.augmentation, self.augmenting, part, parts)
+        self.progress = Progress()
+        self.accelerator.register_for_checkpointing(self.progress, self.average, self.scheduler)
+        if resume:
+            self.load_state()
+
+    def build_loader(self, train: FaceColumns | FaceStream) -> DataLoader[dict[str, Tensor]] | StreamedBatches:
+        """Batches of the training set, of which this process gets its share."""
+        if isinstance(train, FaceStream):
+            return train.batches(
+                self.recipe.batch_size, self.recipe.seed, self.accelerator.process_index, self.accelerator.num_processes
+            )
+        loader: DataLoader[dict[str, Tensor]] = DataLoader(
+            train,
+            self.recipe.batch_size,
+            sampler=build_sampler(self.recipe, train, self.sampling),
+            collate_fn=lambda batch: batch,
+            drop_last=len(train) >= self.recipe.batch_size * self.accelerator.num_processes,
+        )
+        return cast(DataLoader[dict[str, Tensor]], self.accelerator.prepare(loader))
+
+    def fit(self) -> dict[str, float]:
+        """Trains to the last epoch.
+
+        Returns:
+            The validation metrics of the epoch that is kept in best/.
+        """
+        self.start_folder()
+        while self.progress.epoch < self.recipe.epochs and not self.stalled():
+            metrics = self.train_epoch() | self.validate()
+            self.progress.epoch, self.progress.step, self.progress.loss_sum = self.progress.epoch + 1, 0, 0.0
+            if self.recipe.selection == "last" or metrics["score"] > self.progress.best.get("score", -1.0):
+                self.progress.best_epoch, self.progress.best = self.progress.epoch, metrics
+                self.save_checkpoint("best")
+            self.save_checkpoint("last")
+            self.save_state()
+            self.report(metrics)
+        self.accelerator.end_training()
+        return self.progress.best
+
+    def stalled(self) -> bool:
+        """Whether early stopping ends the run."""
+        patience = self.recipe.early_stopping
+        return patience is not None and self.progress.epoch - self.progress.best_epoch >= patience
+
+    def seed_step(self) -> None:
+        """Seeds augmentation by run and step, and dropout by process too."""
+        seed = 1_000_003 * self.recipe.seed + self.progress.epoch * len(self.loader) + self.progress.step
+        self.augmenting.manual_seed(seed)
+        torch.manual_seed(seed * self.accelerator.num_processes + self.accelerator.process_index)
+
+    def epoch_batches(self) -> Iterator[dict[str, Tensor]]:
+        """The batches of an epoch, or the rest of one that was stopped, on the device of the model."""
+        self.sampling.manual_seed(self.recipe.seed + 1000 * self.progress.epoch)
+        if isinstance(self.loader, StreamedBatches):
+            for batch in self.loader.epoch(self.progress.epoch, self.progress.step):
+                yield send_to_device(batch, self.accelerator.device)
+        else:
+            yield from self.accelerator.skip_first_batches(self.loader, self.progress.step)
+
+    def train_epoch(self) -> dict[str, Any]:
+        """One pass over the training set, or the rest of one that was stopped."""
+        self.model.train()
+        progress, steps, start, images, waited = self.progress, len(self.loader), time.perf_counter(), 0, 0.0
+        bar = tqdm(
+            desc=f"epoch {progress.epoch + 1}/{self.recipe.epochs}",
+            initial=progress.step,
+            total=steps,
+            disable=not self.accelerator.is_main_process,
+        )
+        losses: list[Tensor] = []
+        asked = start
+        for batch in self.epoch_batches():
+            waited += time.perf_counter() - asked
+            self.seed_step()
+            losses.append(self.train_step(batch))
+            progress.step += 1
+            bar.update()
+            images += len(batch["images"]) * self.accelerator.num_processes
+            saving = progress.step % self.save_steps == 0 and progress.step < steps and self.completes_update(progress.step)
+            if saving or len(losses) == 20 or progress.step == steps:
+                recent = torch.stack(losses)
+                bar.set_postfix(loss=f"{recent.mean().item():.3f}")
+                progress.loss_sum += recent.sum().item()
+                losses.clear()
+            if saving:
+                self.save_state()
+            asked = time.perf_counter()
+        bar.close()
+        seconds = time.perf_counter() - start
+        loss = self.accelerator.reduce(torch.tensor(progress.loss_sum / steps, device=self.accelerator.device), "mean").item()
+        return {"loss": loss, "images_per_second": images / seconds, "seconds": seconds, "data_share": waited / seconds}
+
+    def completes_update(self, step: int) -> bool:
+        """Whether the weights change after so many steps of an epoch: when enough gradients are accumulated, and at its end."""
+        return step % self.recipe.gradient_accumulation == 0 or step == len(self.loader)
+
+    def train_step(self, batch: dict[str, Tensor]) -> Tensor:
+        """One batch: augment it, draw its heatmaps, step down its gradient."""
+        completes = self.completes_update(self.progress.step + 1)
+        with nullcontext() if completes else self.accelerator.no_sync(self.model):
+            outputs = self.model(**self.prepare_batch(batch))
+            if not torch.isfinite(outputs.loss):
+                raise FloatingPointError(
+                    f"The loss is {outputs.loss.item()} in epoch {self.progress.epoch + 1}, step {self.progress.step + 1}; the "
+                    "checkpoints written before are kept. A lower learning rate or gradient clipping may help."
+                )
+            self.accelerator.backward(outputs.loss / self.recipe.gradient_accumulation)
+        if completes:
+            if self.recipe.gradient_clipping is not None:
+                self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clipping)
+            self.optimizer.step()
+            self.scheduler.step()
+            self.optimizer.zero_grad()
+            self.average.update_parameters(self.accelerator.unwrap_model(self.model))
+        loss: Tensor = outputs.loss.detach()
+        return loss
+
+    def prepare_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Pixels, soft labels and target maps of one augmented batch, on its device."""
+        heatmaps = batch["heatmaps"].float() / 255 if "heatmaps" in batch else None
+        images, landmarks, heatmaps = self.augment(batch["images"].float() / 255, batch["landmarks"], heatmaps)
+        mean, std = (images.new_tensor(value).view(-1, 1, 1) for value in (self.processor.image_mean, self.processor.image_std))
+        pixel_values = (images - mean) / std
+        inputs = {
+            "pixel_values": pixel_values.to(memory_format=torch.channels_last),
+            "labels": batch["targets"],
+        }
+        if self.config.auxiliary_labels:
+            inputs["auxiliary_labels"] = one_hot(batch["auxiliary_labels"], len(self.config.auxiliary_labels)).float()
+        if self.config.regularization in ("fully", "hybrid"):
+            if heatmaps is None:
+                # The landmark moved with its pixels: the map is drawn only now.
+                size = self.config.image_size
+                heatmaps = draw_heatmaps(cast(Tensor, landmarks), size, size, self.config.heatmap_sigma)
+            inputs["heatmaps"] = heatmaps
+            inputs["heatmap_mask"] = self.share_mask(batch["has_landmarks"])
+        return self.ask_teachers(mix_batch(inputs, self.recipe.augmentation, self.augmenting))
+
+    @torch.no_grad()
+    def ask_teachers(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Mixes the labels with the teachers' mean answer to the same augmented images and their mirror images
+        (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, at a temperature of 1).
+        """
+        if not self.teachers:
+            return inputs
+        pixel_values = inputs["pixel_values"]
+        with self.accelerator.autocast():
+            outputs = [teacher(pixels) for teacher in self.teachers for pixels in (pixel_values, pixel_values.flip(3))]
+        weight, taught = self.recipe.teacher_weight, dict(inputs)
+        for labels, logits in (("labels", "logits"), ("auxiliary_labels", "auxiliary_logits")):
+            if labels in inputs:
+                answer = torch.stack([output[logits].float() for output in outputs]).mean(dim=0).softmax(dim=1)
+                taught[labels] = (1 - weight) * inputs[labels] + weight * answer
+        return taught
+
+    def share_mask(self, mask: Tensor) -> Tensor:
+        """On several processes, weights by which each averages over the images with landmarks of all their batches together."""
+        if self.accelerator.num_processes == 1:
+            return mask
+        weights = mask.float()
+        share = cast(Tensor, self.accelerator.reduce(weights.mean(), "mean"))
+        return weights / share.clamp(min=1e-6)
+
+    def evaluated_model(self) -> FerForImageClassification:
+        """The model that is validated and saved: the moving average where the recipe asks for one."""
+        averaged = cast(FerForImageClassification, self.average.module)
+        return averaged if self.recipe.ema_decay else self.accelerator.unwrap_model(self.model)
+
+    def validate(self) -> dict[str, Any]:
+        """Metrics on the validation set, without augmentation; each process sees a share of it. The score, by which the best epoch is
+        chosen, is the accuracy, or its mean with that of the second label set.
+        """
+        count = len(self.validation)
+        with self.accelerator.split_between_processes(list(range(count)), apply_padding=True) as own:
+            part = self.validation.select(np.array(own))
+            logits, auxiliary = predict_logits(self.evaluated_model(), self.processor, part)
+        probabilities = self.gather(logits)[:count].softmax(dim=1)
+        metrics: dict[str, Any] = ExpressionMetrics().compute(
+            predictions=probabilities.numpy(), references=self.validation.labels.numpy()
+        )
+        metrics["score"] = metrics["accuracy"]
+        if auxiliary is not None:
+            answers, labels = self.gather(auxiliary)[:count].argmax(dim=1), cast(Tensor, self.validation.auxiliary_labels)
+            metrics["auxiliary_accuracy"] = answers.eq(labels).float().mean().item()
+            metrics["score"] = (metrics["accuracy"] + metrics["auxiliary_accuracy"]) / 2
+        return metrics
+
+    def gather(self, values: Tensor) -> Tensor:
+        """The values of all processes, on the CPU."""
+        return cast(Tensor, self.accelerator.gather(values.to(self.accelerator.device))).cpu()
+
+    def start_folder(self) -> None:
+        """Makes the run folder, writes the recipe into it and opens the trackers."""
+        if self.accelerator.is_main_process:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_recipe(self.recipe, self.folder / "recipe.yaml")
+        self.accelerator.wait_for_everyone()
+        self.accelerator.init_trackers("modeling-fer", config=flatten_settings(self.recipe.to_dict()))
+
+    def save_checkpoint(self, name: str) -> None:
+        """Writes model and processor to best/ or last/."""
+        if self.accelerator.is_main_process:
+            new = self.folder / f"{name}.new"
+            with whole_or_not(self.folder / name, new):
+                self.evaluated_model().save_pretrained(new)
+                self.processor.save_pretrained(new)
+            replace_folder(self.folder / name, new)
+
+    def save_state(self) -> None:
+        """Writes all that resuming needs to state/."""
+        new = self.folder / "state.new"
+        with whole_or_not(self.folder / "state", new):
+            self.accelerator.save_state(str(new))
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            replace_folder(self.folder / "state", new)
+
+    def load_state(self) -> None:
+        """Goes back to where state/ was written."""
+        if not restore_folder(self.folder / "state"):
+            raise FileNotFoundError(f"{self.folder} holds no state to resume from; start it without --resume.")
+        check_same_recipe(self.recipe, self.folder, longer=True)
+        self.accelerator.load_state(str(self.folder / "state"))
+
+    def report(self, metrics: dict[str, Any]) -> None:
+        """Writes a line of metrics.jsonl, and the same to the trackers."""
+        line = {"epoch": self.progress.epoch, "learning_rate": max(self.scheduler.get_last_lr()), **metrics}
+        named = {f"recall/{name}": value for name, value in zip(self.validation.label_names, metrics["recall"], strict=True)}
+        self.accelerator.log({**{k: v for k, v in line.items() if k not in ("recall", "epoch")}, **named}, self.progress.epoch)
+        if self.accelerator.is_main_process:
+            with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+            self.accelerator.print(
+                f"epoch {line['epoch']}: loss {metrics['loss']:.4f}, validation accuracy {metrics['accuracy']:.4f}, "
+                + (f"of the second labels {metrics['auxiliary_accuracy']:.4f}, " if "auxiliary_accuracy" in metrics else "")
+                + f"UAR {metrics['uar']:.4f}, {metrics['images_per_second']:.0f} images/s"
+            )
