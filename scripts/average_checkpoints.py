@@ -8,7 +8,7 @@ The average of such checkpoints often scores higher than each (Wortsman et al., 
 import argparse
 
 from modeling_fer import FerForImageClassification, FerImageProcessor
-from modeling_fer.release import average_weights
+from modeling_fer.hub.release import average_weights
 
 
 def main() -> None:

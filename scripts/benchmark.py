@@ -1,119 +1,195 @@
-"""Measures how fast the package is on this machine, on the processor.
+"""Measures what users wait for, on this machine's processor: both engines of this package, and what is installed instead of it.
 
-    python scripts/benchmark.py                       what users wait for
-    python scripts/benchmark.py --training            images a second of the training recipe, on random images
-    python scripts/benchmark.py --preparation         images a second of scripts/prepare_dataset.py, on copies of a 512x512 photo
+    python scripts/benchmark.py
+    python scripts/benchmark.py --fer-python /path/to/python --npm-folder /path/to/folder
+    python scripts/benchmark.py --table        the table of README.md from results/benchmark.json
 
-Prints medians; let nothing else run meanwhile.
+`--fer-python` is the Python of an environment with the package fer (`pip install fer "setuptools<81"`, as fer needs pkg_resources),
+and `--npm-folder` a folder in which
+`npm install @vladmandic/face-api @vladmandic/human @tensorflow/tfjs @tensorflow/tfjs-backend-wasm @napi-rs/canvas` was run. What is
+not installed is left out. Let nothing else run meanwhile.
 """
 
 import argparse
+import json
+import os
+import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
-import torch
+from benchmarks.packages import add_arguments, find_packages
+from benchmarks.pictures import Pictures, make_pictures
+from benchmarks.timing import Figures
 
-from modeling_fer import FacialExpressionPipeline, FerForImageClassification, FerImageProcessor, checkpoint_folder
+HERE = Path(__file__).parent
+RESULTS = Path(__file__).parents[1] / "results" / "benchmark.json"
+COLD_STARTS = 5
+LIGHT = ("modeling-fer",)
+HEAVY = ("modeling-fer", "torch", "transformers", "safetensors")
 
-ROOT = Path(__file__).parents[1]
-PHOTO = ROOT / "space" / "examples" / "astronaut.jpg"
-
-
-def median_seconds(call: Callable[[], object], repetitions: int, warmup: int = 3) -> float:
-    """The median time of some calls."""
-    seconds = []
-    for repetition in range(warmup + repetitions):
-        start = time.perf_counter()
-        call()
-        if repetition >= warmup:
-            seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
-
-
-@torch.inference_mode()
-def measure_use() -> None:
-    """From crop to probabilities, from photo file to result, and the command from a cold start."""
-    model = FerForImageClassification.from_pretrained(checkpoint_folder()).eval()
-    processor = FerImageProcessor.from_pretrained(checkpoint_folder())
-    size = model.config.image_size
-    crop = torch.rand(1, model.config.num_channels, size, size)
-    pipeline = FacialExpressionPipeline(model, image_processor=processor, device="cpu")
-    seconds = median_seconds(lambda: pipeline.model(crop).logits.softmax(1), 200)
-    print(f"one crop to probabilities, float32: {seconds * 1000:.1f} ms")
-    print(f"512x512 photo, from file to result: {median_seconds(lambda: pipeline(PHOTO), 30) * 1000:.0f} ms")
-    fer = Path(sys.executable).with_name("fer")
-    for name, arguments in (("fer --help", ["--help"]), ("fer predict, one photo", ["predict", str(PHOTO)])):
-        seconds = median_seconds(partial(subprocess.run, [fer, *arguments], capture_output=True, check=True), 5, 1)
-        print(f"{name}, from a cold start: {seconds:.2f} s")
+ROWS = {
+    "crop_ms": ("one crop to probabilities (and map)", "{:.2f} ms"),
+    "faces_per_second": ("faces a second, crops in batches of 32", "{:.0f}"),
+    "photo_ms": ("512x512 photo, file to result", "{:.0f} ms"),
+    "large_photo_ms": ("12-megapixel photo with four faces, file to result", "{:.0f} ms"),
+    "large_photo_faces": ("of these four faces are found", "{:.0f}"),
+    "video_fps": ("640x480 video, every frame searched, frames a second", "{:.1f}"),
+    "cold_start_s": ("one photo from a cold start", "{:.2f} s"),
+    "installed_megabytes": ("installed, with all that it needs", "{:.0f} MB"),
+    "peak_megabytes": ("most memory", "{:.0f} MB"),
+}
 
 
-def measure_training() -> None:
-    """One epoch of the bundled checkpoint's recipe on random images."""
-    import tempfile
+@dataclass(frozen=True)
+class Contestant:
+    """A package that is measured.
 
-    from modeling_fer.configuration_fer import EXPRESSIONS
-    from modeling_fer.data.columns import FaceColumns
-    from modeling_fer.recipe import read_recipe
-    from modeling_fer.training import Trainer, keep_freed_memory
+    Attributes:
+        name: in the table.
+        measure: the program that prints its figures.
+        cold: the program that reads one photo.
+        folder: where they run.
+        size: the names of the packages that make its size, or the folder of it.
+    """
 
-    keep_freed_memory()
-    recipe = read_recipe(ROOT / "scripts" / "recipes" / "ferplus_hybrid.yaml")
-    count, size = 40 * recipe.batch_size, recipe.model["image_size"]
-    labels = torch.arange(count) % len(EXPRESSIONS)
-    images = torch.randint(256, (count, recipe.model["num_channels"], size, size), dtype=torch.uint8)
-    landmarks = torch.rand(count, 51, 2) * size
-    targets = torch.eye(len(EXPRESSIONS))[labels]
-    columns = FaceColumns(images, targets, labels, landmarks, labels > 0, list(EXPRESSIONS))
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(recipe, columns, columns, folder, cpu=True)
-        metrics = trainer.train_epoch()
-    print(f"training: {metrics['images_per_second']:.0f} images/s ({trainer.accelerator.mixed_precision} precision)")
-    print(f"waiting for data: {metrics['data_share']:.2%} of the time")
+    name: str
+    measure: list[str]
+    cold: list[str]
+    folder: Path
+    size: tuple[str, ...] | Path
 
 
-def measure_preparation(processes: int, count: int = 256) -> None:
-    """Faces found by MTCNN, cut, and their heatmaps drawn at its five points, without the start of the processes."""
-    import tempfile
+def own(engine: str, checkpoint: str, pictures: Pictures) -> Contestant:
+    """This package by an engine."""
+    folder = pictures.photo.parent
+    measure = [sys.executable, "-m", "benchmarks.measure_own", engine, checkpoint, str(folder)]
+    fer = str(Path(sys.executable).with_name("fer"))
+    cold = [fer, "predict", str(pictures.photo), "--engine", engine, "--model", checkpoint, "--device", "cpu"]
+    return Contestant(f"{checkpoint}, {engine}", measure, cold, HERE, LIGHT if engine == "onnx" else HEAVY)
 
-    from modeling_fer.data.face_preparer import PrepareSettings
-    from modeling_fer.data.prepare import prepare
-    from modeling_fer.data.source import Sample, Source
 
-    samples = [Sample(f"{number}.jpg", "happiness", file=PHOTO) for number in range(count + 64 * processes)]
-    settings = PrepareSettings(landmarks="mtcnn")
-    with tempfile.TemporaryDirectory() as folder:
-        prepare(Source(["happiness"], samples[: 64 * processes]), settings, Path(folder) / "start", processes)
-        start = time.perf_counter()
-        prepare(Source(["happiness"], samples[: 64 * processes]), settings, Path(folder) / "few", processes)
-        few = time.perf_counter() - start
-        start = time.perf_counter()
-        prepare(Source(["happiness"], samples), settings, Path(folder) / "many", processes)
-        many = time.perf_counter() - start
-    print(
-        f"preparing 512x512 photos, {processes} processes: {count / (many - few):.1f} images/s, after a start of about "
-        f"{few - 64 * processes * (many - few) / count:.0f} s"
-    )
+def others(python: Path | None, npm: Path | None, pictures: Pictures) -> list[Contestant]:
+    """The packages that are installed instead; a sentence for each that is not here."""
+    folder = str(pictures.photo.parent)
+    return [
+        Contestant(
+            one.name, one.command("measure", folder), one.command("measure", folder, "--cold"), one.folder, one.installed
+        )
+        for one in find_packages(python, npm)
+    ]
+
+
+def measure(contestant: Contestant) -> Figures:
+    """Runs the programs of a package.
+
+    Raises:
+        subprocess.CalledProcessError: one of them fails.
+    """
+    done = subprocess.run(contestant.measure, cwd=contestant.folder, check=True, stdout=subprocess.PIPE, text=True)
+    figures = Figures(**json.loads(done.stdout.splitlines()[-1]))
+    figures.cold_start_s = statistics.median(seconds_of(contestant) for _ in range(COLD_STARTS))
+    size = contestant.size
+    figures.installed_megabytes = folder_megabytes(size) if isinstance(size, Path) else package_megabytes(size)
+    return figures
+
+
+def seconds_of(contestant: Contestant) -> float:
+    """How long the program takes that reads one photo."""
+    start = time.perf_counter()
+    subprocess.run(contestant.cold, cwd=contestant.folder, check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+def folder_megabytes(folder: Path) -> float:
+    """The size of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink()) / 1e6
+
+
+def package_megabytes(names: tuple[str, ...]) -> float:
+    """The size of installed packages and of all that they need."""
+    from packaging.requirements import Requirement
+
+    seen: set[str] = set()
+    waiting, total = list(names), 0
+    while waiting:
+        name = waiting.pop().lower().replace("_", "-")
+        if name in seen:
+            continue
+        seen.add(name)
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:
+            continue
+        files = [Path(str(found.locate_file(file))) for file in found.files or []]
+        total += sum(file.stat().st_size for file in files if file.is_file())
+        needs = [Requirement(line) for line in found.requires or []]
+        waiting += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
+    if "modeling-fer" in seen:
+        total += int(folder_megabytes(Path(__file__).parents[1] / "modeling_fer") * 1e6)
+    return total / 1e6
+
+
+def processor() -> str:
+    """The name of the processor, and how many of its cores this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    name = platform.processor() or platform.machine()
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{cores} cores of {names[0] if names else name}"
+
+
+def show(figure: float | None, form: str) -> str:
+    """A figure in its form, or a dash where it could not be measured."""
+    return "-" if figure is None else form.format(figure)
+
+
+def table(results: dict[str, Any]) -> str:
+    """The figures as a Markdown table, with ratios to the packages that are installed instead."""
+    packages = results["packages"]
+    lines = [f"On {results['processor']}:", "", "| | " + " | ".join(packages) + " |", "|---|" + "---:|" * len(packages)]
+    for field, (title, form) in ROWS.items():
+        values = [show(one[field], form) for one in packages.values()]
+        lines.append(f"| {title} | " + " | ".join(values) + " |")
+    first = next(iter(packages.values()))
+    for name, other in packages.items():
+        if name.endswith((" (PyPI)", " (npm)")):
+            lines += ["", f"{next(iter(packages))} against {name}: {ratios(first, other)}."]
+    return "\n".join(lines)
+
+
+def ratios(own_figures: dict[str, Any], other: dict[str, Any]) -> str:
+    """How many times faster or smaller the first is."""
+    shown = []
+    for field in ("crop_ms", "photo_ms", "large_photo_ms", "video_fps", "cold_start_s", "installed_megabytes"):
+        mine, its = own_figures[field], other[field]
+        if mine and its:
+            times = mine / its if field.endswith("fps") else its / mine
+            shown.append(f"{ROWS[field][0]} {times:.1f}x")
+    return "; ".join(shown)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--training", action="store_true", help="measure training instead of use")
-    parser.add_argument("--threads", type=int, default=2, help="processor cores to use")
-    parser.add_argument("--preparation", action="store_true", help="measure the preparation of data sets instead of use")
+    add_arguments(parser)
+    parser.add_argument("--output", type=Path, default=RESULTS, help="file for the figures")
+    parser.add_argument("--table", action="store_true", help="print the table of the file, and measure nothing")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    print(f"torch {torch.__version__}, {arguments.threads} threads")
-    if arguments.training:
-        measure_training()
-    elif arguments.preparation:
-        measure_preparation(arguments.threads)
-    else:
-        measure_use()
+    if not arguments.table:
+        with tempfile.TemporaryDirectory() as folder:
+            pictures = make_pictures(Path(folder))
+            contestants = [own(engine, name, pictures) for name in ("fer-base", "fer-tiny") for engine in ("onnx", "torch")]
+            contestants += others(arguments.fer_python, arguments.npm_folder, pictures)
+            packages = {one.name: vars(measure(one)) for one in contestants}
+        results = {"processor": processor(), "python": platform.python_version(), "packages": packages}
+        arguments.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    print(table(json.loads(arguments.output.read_text(encoding="utf-8"))))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Measures how the training crops of a data set were cut, so that the pipeline cuts photos alike, and draws both for the eye.
 
-    python scripts/compare_crops.py --data fer2013/ --output out/crops.png
+    python scripts/compare_crops.py --data prepared/ferplus --output out/crops.png
 
 Each training image is widened and enlarged until the detector can search it; the detector's box is then compared with the image's
-borders. The medians are `face_margin` and `face_offset` of the checkpoint's configuration. The picture shows training images above
+borders. The medians are `face_margin` and `face_offset` of the checkpoint's image processor. The picture shows training images above
 and, below them, what the pipeline cuts from the same widened images; it holds images of the data set, which may not be for sharing.
 """
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 from modeling_fer.data import load_labelled
 from modeling_fer.data.recut import ENLARGEMENT, widen
-from modeling_fer.faces_fer import Face, FaceCropper, MtcnnDetector, face_size
+from modeling_fer.faces_fer import Face, FaceCropper, face_size, make_detector
 
 COLUMNS = 16
 
@@ -31,15 +31,15 @@ def measure_crop(image: Image.Image, face: Face, border: int) -> tuple[float, fl
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="folder of FER-2013")
+    parser.add_argument("--data", required=True, help="prepared data set with votes, taken whole as crops")
     parser.add_argument("--images", type=int, default=500, help="how many training images to look at")
     parser.add_argument("--output", type=Path, help="PNG with training images above the pipeline's crops")
     arguments = parser.parse_args()
 
-    dataset = load_labelled("ferplus", arguments.data, "train").shuffle(seed=0)
+    dataset = load_labelled(arguments.data, "train", "votes").shuffle(seed=0)
     images = [row["image"] for row in dataset.select(range(2 * arguments.images)) if row["face_detected"]][: arguments.images]
     border = images[0].width // 2
-    detector = MtcnnDetector()
+    detector = make_detector()
     pairs = [(image, faces[0]) for image in images if (faces := detector(widen(image, border)))]
     margin, offset = np.median([measure_crop(image, face, border) for image, face in pairs], axis=0)
     print(f"{len(pairs)} of {len(images)} faces found: face_margin {margin:.3f}, face_offset {offset:.3f}")

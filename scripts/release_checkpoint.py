@@ -1,15 +1,18 @@
-"""Writes a checkpoint into the package as it would lie on the Hub, or renews the code and the card of one that is there.
+"""Writes a checkpoint into the package, or renews the card of one that is there.
 
-python scripts/release_checkpoint.py runs/ferplus_hybrid/best
+python scripts/release_checkpoint.py runs/fer_base/best
 python scripts/release_checkpoint.py
 """
 
 import argparse
+import shutil
 from pathlib import Path
 
 from modeling_fer import checkpoints
-from modeling_fer.card import add_index, read_results
-from modeling_fer.release import write_release
+from modeling_fer.detector_files_fer import PACKAGED
+from modeling_fer.hub.card import add_index
+from modeling_fer.hub.release import write_release
+from modeling_fer.training.measurement import read_results
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,8 +24,13 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = Path(checkpoints.__file__).parent / arguments.name
     results = read_results(ROOT / "results" / f"{arguments.name}.json")
-    card = add_index((ROOT / "model_card.md").read_text(), arguments.name, results)
-    write_release(arguments.checkpoint or folder, card, folder, ROOT / "space" / "examples" / "astronaut.jpg")
+    card = add_index((ROOT / "model_card.md").read_text(encoding="utf-8"), arguments.name, results)
+    picture = ROOT / "space" / "examples" / "astronaut.jpg"
+    write_release(arguments.checkpoint or folder, card, folder, picture, linked=True)
+    # The package has the code and the detector already; fer push puts them in.
+    for file in folder.glob("*_fer.py"):
+        file.unlink()
+    shutil.rmtree(folder / PACKAGED.name)
     print(f"wrote {folder}")
 
 

@@ -1,27 +1,28 @@
 """Studies how the relevance map's first values, activation and normalization decide whether a gated network learns.
 
-    python scripts/study_gate.py scripts/recipes/ckplus48_hybrid.yaml --data ckplus48/ --output runs/gate --set epochs=15
+    python scripts/study_gate.py ckplus48_hybrid --data prepared/ckplus48 --output runs/gate --set epochs=15
 
-Trains each variant on the first --folds inner splits of scripts/cross_validate.py, and records at every step the mean of the relevance
+Trains each variant on the first --folds inner splits of fer cross-validate, and records at every step the mean of the relevance
 map x̂ and the norm of the gradient that comes back through the expression block (eq. 1). gate.json has the numbers, gate.png the
 curves. No test image is looked at.
 """
 
 import argparse
 import json
+import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from modeling_fer.building import recipe_columns
 from modeling_fer.data import load_labelled
 from modeling_fer.data.splits import subject_folds
-from modeling_fer.recipe import Recipe, read_overrides, read_recipe
-from modeling_fer.training import Trainer, keep_freed_memory
+from modeling_fer.training.building import recipe_columns
+from modeling_fer.training.recipe import Recipe, read_overrides, read_recipe
+from modeling_fer.training.study import keep_result
+from modeling_fer.training.trainer import Trainer, keep_freed_memory
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,11 @@ class GateTrainer(Trainer):
                 nn.Conv2d.reset_parameters(network.facial_parts.relevance)
                 self.average.module.load_state_dict(self.accelerator.unwrap_model(self.model).state_dict())
 
-    def record_map(self, module: nn.Module, inputs: tuple, relevance_map: Tensor) -> None:
+    def record_map(self, module: nn.Module, inputs: tuple[Tensor, ...], relevance_map: Tensor) -> None:
         if module.training:
             self.map_means.append(relevance_map.detach().float().mean().item())
 
-    def record_gradient(self, module: nn.Module, inputs: tuple, outputs: tuple[Tensor]) -> None:
+    def record_gradient(self, module: nn.Module, inputs: tuple[Tensor, ...], outputs: tuple[Tensor]) -> None:
         self.gradient_norms.append(outputs[0].float().norm().item())
 
 
@@ -92,7 +93,7 @@ def draw_curves(results: dict[str, dict[str, Any]]) -> Figure:
 
 def study(recipe: Recipe, variant: Variant, data: str, folds: int, folder: Path) -> dict[str, Any]:
     """Trains one variant on the first folds' inner splits; gives accuracies, and the records of the first."""
-    dataset = load_labelled(recipe.dataset, data, "train")
+    dataset = load_labelled(data, "train", recipe.target, recipe.label_votes)
     columns = recipe_columns(recipe, dataset)
     accuracies, first = [], None
     for number, fold in enumerate(subject_folds(columns.labels.tolist(), dataset["subject"], seed=recipe.seed)[:folds]):
@@ -105,12 +106,20 @@ def study(recipe: Recipe, variant: Variant, data: str, folds: int, folder: Path)
     return {"accuracies": accuracies, "map_means": first.map_means, "gradient_norms": first.gradient_norms}
 
 
+def summarize(result: dict[str, Any]) -> dict[str, Any]:
+    """The mean accuracy of a variant, its map's first and last mean, None for the baseline, and its first gradient."""
+    means = result["map_means"]
+    ends = [means[0], means[-1]] if means else None
+    return {"accuracy": statistics.mean(result["accuracies"]), "map_means": ends, "first_gradient": result["gradient_norms"][0]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", help="a YAML file, see scripts/recipes/")
-    parser.add_argument("--data", required=True, help="folder of the data set")
+    parser.add_argument("recipe", help="a YAML file, see modeling_fer/recipes/")
+    parser.add_argument("--data", required=True, help="prepared data set with subjects")
     parser.add_argument("--output", required=True, type=Path, help="folder that runs and results are written to")
     parser.add_argument("--folds", type=int, default=2, help="folds on whose inner splits each variant is trained")
+    parser.add_argument("--summary", type=Path, help="JSON file for what the table of RESULTS.md shows of each variant")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings instead of the recipe's")
     arguments = parser.parse_args()
 
@@ -130,9 +139,10 @@ def main() -> None:
             file.write_text(json.dumps(results) + "\n")
     draw_curves(results).savefig(arguments.output / "gate.png", dpi=110)
     for name, result in results.items():
-        accuracies = torch.tensor(result["accuracies"])
-        ends = f"{result['map_means'][0]:.2f} to {result['map_means'][-1]:.2f}" if result["map_means"] else "-"
-        print(f"| {name} | {100 * accuracies.mean():.1f} | {ends} | {result['gradient_norms'][0]:.1e} |")
+        summary = summarize(result)
+        print(f"{name}: validation accuracy {summary['accuracy']:.1%}")
+        if arguments.summary is not None:
+            keep_result(arguments.summary, name, summary)
 
 
 if __name__ == "__main__":

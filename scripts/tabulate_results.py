@@ -2,7 +2,8 @@
 
     python scripts/tabulate_results.py runs/ckplus48 --output results/ckplus48.json
 
-Runs of one method lie in folders METHOD-SEED. The summary that --output names can be tabulated again without the runs:
+Runs of one method lie in folders METHOD-SEED; METHOD_pretrained is compared with baseline_pretrained. The summary that
+--output names can be tabulated again without the runs:
 
     python scripts/tabulate_results.py results/ckplus48.json
 """
@@ -10,12 +11,15 @@ Runs of one method lie in folders METHOD-SEED. The summary that --output names c
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from modeling_fer.cross_validation import AVERAGED
+from modeling_fer.training.cross_validation import AVERAGED
 
-Runs = dict[str, dict[str, dict]]
+PRETRAINED = "_pretrained"
+Runs = dict[str, dict[str, dict[str, Any]]]
 
 
 def read_runs(folder: Path) -> Runs:
@@ -32,9 +36,9 @@ def read_runs(folder: Path) -> Runs:
     return runs
 
 
-def tabulate(runs: Runs, baseline: str = "baseline") -> str:
+def tabulate(runs: Runs) -> str:
     """The table in Markdown: for each method the mean over folds and seeds, its deviation over folds, and its distance to the
-    baseline's with the standard error over the folds of the seeds that both have."""
+    baseline's with the standard error over the folds of the seeds that both have. A gain within two of these errors is not shown."""
     lines = [
         "| method | seeds | accuracy | deviation over folds | UAR | macro-F1 | minus baseline | minutes a seed |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
@@ -43,6 +47,7 @@ def tabulate(runs: Runs, baseline: str = "baseline") -> str:
         accuracy, uar, f1 = (100 * np.mean([run[name] for run in seeds.values()]) for name in AVERAGED)
         deviation = 100 * np.mean([np.std(run["fold_accuracies"], ddof=1) for run in seeds.values()])
         minutes = np.mean([run["seconds"] for run in seeds.values()]) / 60
+        baseline = own_baseline(method)
         gain = compare(seeds, runs.get(baseline, {})) if method != baseline else ""
         lines.append(
             f"| {method} | {len(seeds)} | {accuracy:.1f} | {deviation:.1f} | {uar:.1f} | {f1:.1f} | {gain} | {minutes:.0f} |"
@@ -50,7 +55,12 @@ def tabulate(runs: Runs, baseline: str = "baseline") -> str:
     return "\n".join(lines)
 
 
-def compare(seeds: dict[str, dict], others: dict[str, dict]) -> str:
+def own_baseline(method: str) -> str:
+    """The baseline that a method is compared with: one that started in the same way."""
+    return f"baseline{PRETRAINED}" if method.endswith(PRETRAINED) else "baseline"
+
+
+def compare(seeds: dict[str, dict[str, Any]], others: dict[str, dict[str, Any]]) -> str:
     """Mean difference of accuracy in points, fold by fold, with its standard error."""
     shared = [seed for seed in seeds if seed in others]
     if not shared:
@@ -59,22 +69,40 @@ def compare(seeds: dict[str, dict], others: dict[str, dict]) -> str:
         [np.subtract(seeds[seed]["fold_accuracies"], others[seed]["fold_accuracies"]) for seed in shared]
     )
     error = differences.std(ddof=1) / np.sqrt(len(differences))
-    return f"{100 * differences.mean():+.1f} ± {100 * error:.1f}"
+    doubt = "" if abs(differences.mean()) > 2 * error else ", not shown"
+    return f"{100 * differences.mean():+.1f} ± {100 * error:.1f}{doubt}"
+
+
+def draw_methods(runs: Runs) -> Figure:
+    """Accuracy of each method over its folds and seeds, with its standard error; pre-trained methods in another colour."""
+    figure = Figure(figsize=(7, 1 + 0.35 * len(runs)), layout="constrained")
+    axes = figure.add_subplot()
+    folds = {name: 100 * np.concatenate([run["fold_accuracies"] for run in seeds.values()]) for name, seeds in runs.items()}
+    for place, (method, accuracies) in enumerate(sorted(folds.items(), key=lambda item: item[1].mean())):
+        error = accuracies.std(ddof=1) / np.sqrt(len(accuracies))
+        colour = "tab:orange" if method.endswith(PRETRAINED) else "tab:blue"
+        axes.errorbar(accuracies.mean(), place, xerr=error, fmt="o", capsize=4, color=colour)
+        axes.text(-0.01, place, method, transform=axes.get_yaxis_transform(), ha="right", va="center")
+    axes.set(xlabel="accuracy in percent, mean over folds and seeds ± standard error", yticks=[])
+    return figure
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, help="folder of runs, or a summary that --output wrote")
     parser.add_argument("--output", type=Path, help="JSON file for the summary")
+    parser.add_argument("--figure", type=Path, help="picture of the accuracies to write")
     arguments = parser.parse_args()
     if not arguments.runs.exists():
         parser.error(f"{arguments.runs} does not exist; give the folder that holds METHOD-SEED/results.json.")
     runs = read_runs(arguments.runs) if arguments.runs.is_dir() else json.loads(arguments.runs.read_text())
     if not runs:
-        parser.error(f"{arguments.runs} holds no METHOD-SEED/results.json; scripts/cross_validate.py writes them.")
+        parser.error(f"{arguments.runs} holds no METHOD-SEED/results.json; fer cross-validate writes them.")
     if arguments.output is not None:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         arguments.output.write_text(json.dumps(runs, indent=1) + "\n")
+    if arguments.figure is not None:
+        draw_methods(runs).savefig(arguments.figure, dpi=110)
     print(tabulate(runs))
 
 

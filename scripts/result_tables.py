@@ -1,0 +1,371 @@
+"""The tables of RESULTS.md, README.md and model_card.md, in Markdown, each made from the files in results/."""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import benchmark
+import numpy as np
+from tabulate_results import tabulate
+
+from modeling_fer.configuration_fer import EXPRESSIONS
+from modeling_fer.training.measurement import DATASET_NAMES, Result, read_results
+
+CHECKPOINTS = ("fer-base", "fer-tiny")
+Rows = list[list[str]]
+
+
+def markdown(header: list[str], rows: Rows) -> str:
+    """A table whose first column is of words and whose others are of numbers."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(["| " + " | ".join(line) + " |" for line in lines]).replace("| --- |", "|---|").replace(" ---: |", "---:|")
+
+
+def read(results: Path, name: str) -> Any:
+    """A file of results by its name, without suffix.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    file = results / f"{name}.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} does not exist; python scripts/reproduce.py lists the command that writes it.")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def suite_name(result: Result) -> str:
+    """What was measured, without its prior strength."""
+    one, classes = result.measurement, len(result.scores["recall"])
+    own = f"{classes} classes" if one.dataset == "ferplus" else f"its own {classes} labels"
+    what = f"{classes} classes, zero-shot" if one.without else own
+    split = "" if one.split == "all" else f" {one.split}"
+    return f"{DATASET_NAMES[one.dataset]}{split}, {what}{', second output layer' if one.auxiliary else ''}"
+
+
+def suite_table(results: Path) -> str:
+    """What the bundled checkpoints score, beside each other."""
+    header = ["data", "images", "prior strength"]
+    for name in CHECKPOINTS:
+        header += [f"{name}: accuracy", "UAR", "calibration error"]
+    measured = [read_results(results / f"{name}.json") for name in CHECKPOINTS]
+    rows = []
+    for pair in zip(*measured, strict=True):
+        one = pair[0].measurement
+        prior = "as trained" if one.auxiliary else f"{one.prior_strength:g}"
+        row = [suite_name(pair[0]), f"{pair[0].scores['images']:,}", prior]
+        for result in pair:
+            scores = result.scores
+            row += [f"**{scores['accuracy']:.1%}**", f"{scores['uar']:.1%}", f"{scores['calibration_error']:.3f}"]
+        rows.append(row)
+    return markdown(header, rows)
+
+
+def recall_table(results: Path, name: str) -> str:
+    """The recall of each expression."""
+    rows = []
+    for result in read_results(results / f"{name}.json"):
+        recall = result.scores["recall"]
+        shown = [f"{recall[expression]:.1%}" if expression in recall else "" for expression in EXPRESSIONS]
+        rows.append([suite_name(result), f"{result.measurement.prior_strength:g}", *shown])
+    return markdown([name, "prior", *EXPRESSIONS], rows)
+
+
+def methods_table(results: Path) -> str:
+    """The comparison of methods on CK+48."""
+    return str(tabulate(read(results, "ckplus48")))
+
+
+def calibration_table(results: Path) -> str:
+    """Calibration, distance to the crowd, and the answer "uncertain"."""
+    header = [
+        "checkpoint", "calibration error, equal width", "equal mass", "Kullback-Leibler from the votes", "Jensen-Shannon",
+        "correlation of entropies", "uncertain below", "uncertain", "accuracy of all", "accuracy of the certain",
+    ]  # fmt: skip
+    rows = []
+    for name, one in read(results, "probabilities").items():
+        calibration, crowd, uncertain = one["calibration"], one["crowd"], one["uncertain"]
+        rows.append(
+            [
+                name,
+                *(f"{calibration[key]:.3f}" for key in ("equal_width", "equal_mass")),
+                *(f"{crowd[key]:.3f}" for key in ("kullback_leibler", "jensen_shannon", "entropy_correlation")),
+                f"{uncertain['below']:.2f}",
+                *(f"{uncertain[key]:.1%}" for key in ("uncertain", "accuracy", "accuracy_of_certain")),
+            ]
+        )
+    return markdown(header, rows)
+
+
+def sets_table(results: Path) -> str:
+    """How often sets of expressions hold the label, by class, and how large they are."""
+    rows = []
+    for name, one in read(results, "probabilities").items():
+        for coverage, sets in one["sets"].items():
+            by_class = [f"{sets['coverage_by_class'][expression]:.0%}" for expression in EXPRESSIONS]
+            size, single = f"{sets['size']:.2f}", f"{sets['single']:.0%}"
+            rows.append([name, f"{float(coverage):.0%}", f"{sets['coverage']:.1%}", size, single, *by_class])
+    return markdown(["checkpoint", "promised", "covered", "expressions a set", "sets of one", *EXPRESSIONS], rows)
+
+
+def robustness_table(results: Path) -> str:
+    """Accuracy on disturbed images, the disturbances in the order in which they were measured."""
+    measured = read(results, "robustness")
+    first = next(iter(measured.values()))
+    rows = []
+    for disturbance, strengths in first.items():
+        if isinstance(strengths, dict):
+            for strength in strengths:
+                rows.append(robustness_row(measured, disturbance, strength))
+    return markdown([f"accuracy on FER+ {first['split']}, {first['images']:,} images", *measured], rows)
+
+
+def robustness_row(measured: dict[str, Any], disturbance: str, strength: str) -> list[str]:
+    """The accuracy of each checkpoint under one disturbance."""
+    accuracies = [f"{one[disturbance][strength]['accuracy']:.1%}" for one in measured.values()]
+    return [f"{disturbance} {strength}".strip(), *accuracies]
+
+
+SHORTLY = (
+    ("clean", ""), ("size", "24"), ("size", "16"), ("blur", "1.5"), ("dark", "0.25"), ("bright", "2"), ("noise", "0.1"),
+    ("jpeg", "20"), ("rotation", "20"), ("covered", "eyes"), ("covered", "mouth"),
+)  # fmt: skip
+"""Disturbances that the model card tells of."""
+
+
+def short_robustness_table(results: Path) -> str:
+    """The same for the few disturbances of the model card."""
+    measured = read(results, "robustness")
+    return markdown(["accuracy", *measured], [robustness_row(measured, *disturbed) for disturbed in SHORTLY])
+
+
+def faithfulness_table(results: Path) -> str:
+    """Deletion, insertion and the agreement with FACS, a row for each map."""
+    header = [
+        "checkpoint", "map", "deletion (low is faithful)", "insertion (high is faithful)",
+        "lost by blurring the brightest fifth", "the darkest fifth", "answers changed by the brightest fifth",
+        "more on the parts that FACS names",
+    ]  # fmt: skip
+    rows = []
+    for name, one in read(results, "faithfulness").items():
+        for kind, measured in one["maps"].items():
+            rows.append(
+                [
+                    name,
+                    kind,
+                    f"{measured['deletion_area']:.3f}",
+                    f"{measured['insertion_area']:.3f}",
+                    f"{measured['brightest_fifth']:.3f}",
+                    f"{measured['darkest_fifth']:.3f}",
+                    f"{measured['changed_by_brightest_fifth']:.1%}",
+                    f"{one['facs'][kind]:+.3f}",
+                ]
+            )
+    return markdown(header, rows)
+
+
+def randomized_table(results: Path) -> str:
+    """How alike maps stay when weights are drawn again, from the output backwards."""
+    measured = read(results, "faithfulness")
+    steps = list(next(iter(next(iter(measured.values()))["randomized"].values())))
+    rows = [
+        [name, kind, *(f"{correlations[step]:.2f}" for step in steps)]
+        for name, one in measured.items()
+        for kind, correlations in one["randomized"].items()
+    ]
+    return markdown(["checkpoint", "map", *steps], rows)
+
+
+def parts_table(results: Path) -> str:
+    """Where the relevance map is bright, by the expression that is answered."""
+    rows = []
+    for name, one in read(results, "faithfulness").items():
+        parts = list(one["area"])
+        rows.append([name, "share of the pixels", *(f"{one['area'][part]:.0%}" for part in parts)])
+        for expression, shares in one["parts"].get("relevance map", {}).items():
+            rows.append([name, expression, *(f"{shares[part]:.0%}" for part in parts)])
+    return markdown(["checkpoint", "answer", *parts], rows)
+
+
+def cost_table(results: Path) -> str:
+    """Parameters, multiply-adds, speed and energy."""
+    rows = []
+    for name, one in read(results, "cost").items():
+        joules = [
+            f"{one[key]:.2f}" if one[key] is not None else "not readable" for key in ("joules_inference", "joules_training")
+        ]
+        rows.append(
+            [
+                name,
+                f"{one['parameters'] / 1e6:.2f}",
+                f"{one['multiply_adds'] / 1e6:.1f}",
+                f"{one['images_a_second_inference']:,.0f}",
+                f"{one['images_a_second_training']:,.0f}",
+                *joules,
+            ]
+        )
+    header = ["network", "million weights", "million multiply-adds", "images/s, inference", "images/s, training"]
+    return markdown([*header, "joules an image, inference", "training"], rows)
+
+
+def gate_table(results: Path) -> str:
+    """How the gate may start, and what became of it."""
+    rows = []
+    for name, one in read(results, "gate").items():
+        ends = "-" if one["map_means"] is None else "{:.2f} to {:.2f}".format(*one["map_means"])
+        rows.append([name, f"{100 * one['accuracy']:.1f}", ends, f"{one['first_gradient']:.1e}"])
+    header = ["start, activation, normalization", "validation accuracy", "mean of x̂, first step to last"]
+    return markdown([*header, "gradient through the e-block, first step"], rows)
+
+
+def prior_table(results: Path) -> str:
+    """What fer-base scores on validation by both label sets with several priors, its output layers not joined."""
+    rows = []
+    for prior, one in read(results, "prior")["0"].items():
+        scores = [f"{100 * one[labels][score]:.1f}" for labels in ("votes", "labels") for score in ("accuracy", "uar")]
+        rows.append([prior, *scores])
+    return markdown(["prior strength", "FER+ accuracy", "UAR", "FER-2013 labels, accuracy", "UAR"], rows)
+
+
+def ablation_table(results: Path) -> str:
+    """What one change of the recipe brings on validation, the reference first and then the best."""
+    runs = read(results, "ablation")
+    order = sorted(runs, key=lambda name: (name != "reference", -runs[name]["accuracy"]))
+    rows = []
+    for name in order:
+        one = runs[name]
+        labels = f"{100 * one['auxiliary_accuracy']:.1f}" if "auxiliary_accuracy" in one else "-"
+        scores = [f"{100 * one['accuracy']:.1f}", f"{100 * one['uar']:.1f}", labels, f"{one['calibration_error']:.3f}"]
+        rows.append([name.replace("_", " "), *scores, f"{one['seconds'] / 60:.0f}"])
+    header = ["changed", "FER+ accuracy", "UAR", "FER-2013 labels, accuracy", "calibration error", "minutes"]
+    return markdown(header, rows)
+
+
+UNKNOWN = "not in our copy of the paper"
+REPORTED = {
+    "baseline": "90.48",
+    "fully": "between the baseline and the weakly supervised",
+    "contiguity": UNKNOWN,
+    "sparsity": UNKNOWN,
+    "weakly": "between the fully supervised and the hybrid",
+    "hybrid": "93.64",
+}
+"""What the paper reports of its methods on CK+."""
+
+
+def paper_table(results: Path) -> str:
+    """The methods here beside what the paper reports of them."""
+    runs = read(results, "ckplus48")
+    rows = [[method, mean_accuracy(runs[method]), said] for method, said in REPORTED.items() if method in runs]
+    return markdown(["method", "here, CK+48, 7 classes", "the paper, CK+, 8 classes"], rows)
+
+
+def mean_accuracy(seeds: dict[str, Any]) -> str:
+    """In points, over the seeds of a method."""
+    return f"{100 * np.mean([run['accuracy'] for run in seeds.values()]):.1f}"
+
+
+def search_table(results: Path, name: str) -> str:
+    """What the combinations of a search scored on the validation images of its split."""
+    trials = read(results, "search")[name]
+    settings = [key.split(".")[-1].replace("_", " ") for key in trials[0]["settings"]]
+    rows = [[*(f"{value:g}" for value in trial["settings"].values()), f"{100 * trial['accuracy']:.1f}"] for trial in trials]
+    return markdown([*settings, "validation accuracy"], rows)
+
+
+def detectors_table(results: Path) -> str:
+    """Faces found in percent, of all and by their size in pixels."""
+    detectors = read(results, "detectors")["detectors"]
+    sizes = list(next(iter(detectors.values()))["found"])
+    rows = [
+        [name, f"{100 * one['found_of_all']:.1f}", *(f"{100 * one['found'][size]:.0f}" for size in sizes),
+         f"{one['false_faces']:.2f}", f"{one['milliseconds']:.0f}"]
+        for name, one in detectors.items()
+    ]  # fmt: skip
+    return markdown(["detector", "all", *sizes[:-1], f"{sizes[-1]} and more", "false faces a scene", "ms a scene"], rows)
+
+
+def benchmark_table(results: Path) -> str:
+    """How long users wait, by package."""
+    return str(benchmark.table(read(results, "benchmark")))
+
+
+SPEEDS = {
+    "crop": ("crop_ms", "{:.1f} ms"),
+    "512x512 photo": ("photo_ms", "{:.0f} ms"),
+    "12 megapixels, 4 faces": ("large_photo_ms", "{:.0f} ms"),
+    "640x480 video": ("video_fps", "{:.0f} frames/s"),
+    "cold start": ("cold_start_s", "{:.1f} s"),
+    "installed": ("installed_megabytes", "{:,.0f} MB"),
+}
+
+
+def speed_table(results: Path) -> str:
+    """The short form of the benchmark: the light engine beside the other packages."""
+    measured = read(results, "benchmark")
+    rows = []
+    for name, one in measured["packages"].items():
+        if not name.endswith(", torch"):
+            shown = [benchmark.show(one[key], form) for key, form in SPEEDS.values()]
+            rows.append([name.removesuffix(", onnx"), *shown])
+    return markdown([measured["processor"], *SPEEDS], rows)
+
+
+def packages_table(results: Path) -> str:
+    """The bundled checkpoints beside the packages that are installed instead, on the same images.
+
+    Raises:
+        ValueError: they were measured on different numbers of images.
+    """
+    measured: dict[str, dict[str, Any]] = {}
+    for name in CHECKPOINTS:
+        own = read_results(results / f"{name}.json")
+        labels = next(one for one in own if one.measurement.dataset == "fer2013" and one.measurement.auxiliary)
+        # The prior is the checkpoint's own, beside which only 0 is measured.
+        priors = [one for one in own if one.measurement.dataset == "ckplus48"]
+        crops = max(priors, key=lambda one: one.measurement.prior_strength)
+        measured[name] = {"fer2013": labels.scores, "ckplus48": crops.scores}
+    packages = sorted(read(results, "packages").items(), key=lambda item: -item[1]["fer2013"]["accuracy"])
+    measured |= {name.replace(" (", f" {one['version']} ("): one for name, one in packages}
+    header, rows = ["network"], [[name] for name in measured]
+    for dataset, title in (("fer2013", "FER-2013 test, its own 7 labels"), ("ckplus48", "CK+48, 6 classes")):
+        images = {one[dataset]["images"] for one in measured.values()}
+        if len(images) > 1:
+            raise ValueError(f"The networks were measured on {sorted(images)} images of {dataset}; measure them on the same.")
+        header += [f"{title}, {images.pop():,} images: accuracy", "UAR"]
+        for row, one in zip(rows, measured.values(), strict=True):
+            row += [f"**{one[dataset]['accuracy']:.1%}**", f"{one[dataset]['uar']:.1%}"]
+    return markdown(header, rows)
+
+
+def nested_table(results: Path) -> str:
+    """The comparison with settings searched inside each fold."""
+    return str(tabulate(read(results, "ckplus48_nested")))
+
+
+TABLES: Mapping[str, Callable[[Path], str]] = {
+    "suite": suite_table,
+    **{f"recall-{name}": partial(recall_table, name=name) for name in CHECKPOINTS},
+    "methods": methods_table,
+    "calibration": calibration_table,
+    "sets": sets_table,
+    "robustness": robustness_table,
+    "robustness-short": short_robustness_table,
+    "faithfulness": faithfulness_table,
+    "randomized": randomized_table,
+    "parts": parts_table,
+    "cost": cost_table,
+    "gate": gate_table,
+    "ablation": ablation_table,
+    "prior": prior_table,
+    "nested": nested_table,
+    "paper": paper_table,
+    "figure9": partial(search_table, name="figure9"),
+    "figure10": partial(search_table, name="figure10"),
+    "detectors": detectors_table,
+    "benchmark": benchmark_table,
+    "speed": speed_table,
+    "packages": packages_table,
+}
+"""By the name that stands in a text's marker."""
