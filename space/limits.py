@@ -5,7 +5,7 @@ from pathlib import Path
 import av
 from PIL import Image
 
-from modeling_fer.image_processing_fer import open_image
+from modeling_fer.images_fer import open_image
 
 MEGABYTE = 1_000_000
 MAX_PHOTO_MEGABYTES = 20

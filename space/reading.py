@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -15,10 +14,12 @@ from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalEntryNotFound
 from limits import MAX_VIDEO_SECONDS, MEGABYTE, without_folder
 from PIL import Image
 
-from modeling_fer import MtcnnDetector, checkpoint_folder
-from modeling_fer.loading import Checkpoint, load_checkpoint, make_pipeline
-from modeling_fer.tables import Faces, faces_table, write_table
-from modeling_fer.video import FaceTracker, Smoother, VideoWriter, analyse_video
+from modeling_fer import checkpoint_folder, load
+from modeling_fer.answers_fer import Faces
+from modeling_fer.inference.tables import face_columns, face_rows, open_rows
+from modeling_fer.inference.tracking import FaceFollower
+from modeling_fer.inference.video import analyse_video
+from modeling_fer.inference.video_writer import VideoWriter
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 LIVE_SEARCH_SIZE, VIDEO_SEARCH_SIZE = 256, 400
@@ -26,7 +27,7 @@ LIVE_MIN_FACE, VIDEO_MIN_FACE = 0.15, 0.06
 LIVE_FPS = 10.0
 SMOOTHING_SECONDS, BARS_SECONDS = 0.4, 0.4
 MAX_MODEL_MEGABYTES = 300
-RELEASE_FILES = ["config.json", "preprocessor_config.json", "model.safetensors"]
+RELEASE_FILES = ["config.json", "preprocessor_config.json", "model.safetensors", "model.onnx"]
 """All that is taken of a repository: never its code."""
 
 
@@ -34,17 +35,26 @@ class Reader:
     """One checkpoint with a search for faces that fits each use: thorough in photos, fast before a camera.
 
     Args:
-        checkpoint: the network, and how pictures are made ready for it.
+        folder: of the checkpoint.
+
+    Raises:
+        ValueError: it holds none that can be read.
     """
 
-    def __init__(self, checkpoint: Checkpoint):
-        self.labels = list(checkpoint.model.config.id2label.values())
+    def __init__(self, folder: str | Path):
+        # Requests run beside each other, so each takes one core.
+        self.photo = load(folder, device=DEVICE, threads=1)
         # Frames are read on the processor everywhere: a GPU that is lent by the call comes too late for one.
-        live = Checkpoint(deepcopy(checkpoint.model), checkpoint.image_processor)
-        self.live = make_pipeline(live, "cpu", MtcnnDetector(search_size=LIVE_SEARCH_SIZE, min_face=LIVE_MIN_FACE))
-        self.photo = make_pipeline(checkpoint, DEVICE, MtcnnDetector(DEVICE))
-        detector = MtcnnDetector(DEVICE, min_face=VIDEO_MIN_FACE, search_size=VIDEO_SEARCH_SIZE)
-        self.video = make_pipeline(checkpoint, DEVICE, detector)
+        live = self.photo if DEVICE == "cpu" else load(folder, device="cpu", threads=1)
+        self.live = live.searching(LIVE_MIN_FACE, LIVE_SEARCH_SIZE)
+        self.video = self.photo.searching(VIDEO_MIN_FACE, VIDEO_SEARCH_SIZE)
+        network = self.photo.network
+        self.labels, self.prior = list(network.labels), network.prior_strength
+        self.knows_prior = network.label_shares is not None
+
+    def read_photo(self, photo: Image.Image, prior: float | None = None) -> Faces:
+        """The faces of a photo; `prior` as for the pipeline."""
+        return next(self.photo.read([photo], prior=prior))
 
 
 @lru_cache(maxsize=3)
@@ -55,10 +65,10 @@ def load_reader(repository: str) -> Reader:
         ValueError: there is no such repository, or it holds no model of this kind.
     """
     if not repository:
-        return Reader(load_checkpoint(checkpoint_folder()))
+        return Reader(checkpoint_folder())
     folder = download_checkpoint(repository)
     try:
-        return Reader(load_checkpoint(folder))
+        return Reader(folder)
     except ValueError as error:
         raise ValueError(without_folder(error, folder).replace(Path(folder).name, repository)) from error
 
@@ -86,8 +96,7 @@ def download_checkpoint(repository: str) -> str:
 class LiveSession:
     """What is remembered of one camera from frame to frame."""
 
-    tracker: FaceTracker = field(default_factory=lambda: FaceTracker(LIVE_FPS))
-    smoother: Smoother = field(default_factory=lambda: Smoother(SMOOTHING_SECONDS))
+    follower: FaceFollower = field(default_factory=lambda: FaceFollower(LIVE_FPS, SMOOTHING_SECONDS))
     told: float = -math.inf
 
     def is_due(self) -> bool:
@@ -97,17 +106,13 @@ class LiveSession:
         self.told = monotonic()
         return True
 
-    def read(self, reader: Reader, frame: Image.Image) -> Faces:
+    def read(self, reader: Reader, frame: Image.Image, prior: float | None = None) -> Faces:
         """The faces of the next frame, their probabilities smoothed over time."""
-        faces = reader.live(frame)
-        now = monotonic()
-        for face, track in zip(faces, self.tracker.follow(faces), strict=True):
-            face["expressions"] = self.smoother.smooth(track, now, face["expressions"])
-        return faces
+        return self.follower.follow(monotonic(), next(reader.live.read([frame], prior=prior)))
 
 
 def read_video(
-    reader: Reader, path: str, fps: float, folder: Path, advance: Callable[[float], None]
+    reader: Reader, path: str, fps: float, folder: Path, advance: Callable[[float], None], prior: float | None = None
 ) -> list[tuple[float, Faces]]:
     """Reads a video, and writes annotated.mp4 and faces.csv.
 
@@ -117,6 +122,7 @@ def read_video(
         fps: frames a second to look at.
         folder: where the files are written.
         advance: told the time in seconds that the work has come to, after each frame.
+        prior: as for the pipeline.
 
     Returns:
         Time and faces of each frame, without relevance maps.
@@ -125,18 +131,20 @@ def read_video(
         ValueError: it cannot be read.
     """
     frames: list[tuple[float, Faces]] = []
+    name = Path(path).name
     try:
-        with VideoWriter(folder / "annotated.mp4", fps) as writer:
-            for frame, faces in analyse_video(reader.video, path, fps, SMOOTHING_SECONDS):
+        with (
+            VideoWriter(folder / "annotated.mp4", fps, path) as writer,
+            open_rows(folder / "faces.csv", face_columns(reader.labels, timed=True)) as rows,
+        ):
+            for frame, faces in analyse_video(reader.video, path, fps, SMOOTHING_SECONDS, prior=prior):
                 # A header may promise less than there is.
                 if frame.time > MAX_VIDEO_SECONDS:
                     break
-                writer.write(frame.image, faces)
-                for face in faces:
-                    face["relevance_map"] = None
-                frames.append((frame.time, faces))
+                writer.write(frame.image, faces, frame.time)
+                rows.write(face_rows(name, faces, frame.number, frame.time))
+                frames.append((frame.time, [face.without_map() for face in faces]))
                 advance(frame.time)
     except ValueError as error:
         raise ValueError(without_folder(error, path)) from error
-    write_table(faces_table([], [(Path(path).name, frames)], reader.labels), folder / "faces.csv")
     return frames

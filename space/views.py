@@ -1,19 +1,18 @@
 """What the page shows of a face: its crop under the relevance map, its probabilities, and their course through a video."""
 
-import base64
 import html
-import io
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 from PIL import Image
 
-from modeling_fer.tables import Faces
-from modeling_fer.video import TrackSummary
-from modeling_fer.visualization import color_map, cut_crop
+from modeling_fer.answers_fer import Answer, Faces, ReadFace, data_url
+from modeling_fer.inference.tracking import TrackSummary
+from modeling_fer.inference.visualization import color_map, cut_crop
 
 CROP_SIZE = 288
+COVERAGE = 0.9
+"""How often the sets of expressions that are shown hold the right one."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +20,15 @@ class FaceView:
     """One face of a photo, ready to be shown.
 
     Attributes:
-        title: `Face 1: happiness`.
+        title: `Face 1: happiness`, or `Face 1: fear, uncertain`.
         figure: HTML of the crop with the relevance map over it.
+        verdict: HTML of the answer, see `verdict`.
         scores: the probability of every expression.
     """
 
     title: str
     figure: str
+    verdict: str
     scores: dict[str, float]
 
 
@@ -41,38 +42,60 @@ def view_faces(photo: Image.Image, faces: Faces) -> list[FaceView]:
     return [view_face(photo, face, number) for number, face in enumerate(faces, start=1)]
 
 
-def view_face(photo: Image.Image, face: dict[str, Any], number: int) -> FaceView:
+def view_face(photo: Image.Image, face: ReadFace, number: int) -> FaceView:
     """Makes one face ready to be shown."""
-    best = face["expressions"][0]
     crop = cut_crop(photo, face, 1.0, CROP_SIZE)
-    layers = [picture(crop, "JPEG", f"Face {number} as the network sees it, read as {best['label']}")]
-    if face["relevance_map"] is not None:
-        layer = color_map(face["relevance_map"], crop.size)
+    layers = [picture(crop, "JPEG", f"Face {number} as the network sees it, read as {face.expression}")]
+    if face.relevance_map is not None:
+        layer = color_map(face.relevance_map, crop.size)
         layers.append(picture(layer, "PNG", "Relevance map: brighter where more was read", 'class="fer-map"'))
-    return FaceView(f"Face {number}: {best['label']}", f'<div class="fer-face">{"".join(layers)}</div>', scores_of(face))
+    figure = f'<div class="fer-face">{"".join(layers)}</div>'
+    return FaceView(f"Face {number}: {name_answer(face)}", figure, verdict(face), face.scores)
 
 
-def scores_of(face: dict[str, Any]) -> dict[str, float]:
-    """The probability of every expression by its name."""
-    return {one["label"]: one["score"] for one in face["expressions"]}
+def name_answer(answer: Answer) -> str:
+    """`happiness`, or `fear, uncertain`."""
+    return answer.expression + (", uncertain" if answer.uncertain else "")
+
+
+def verdict(face: ReadFace) -> str:
+    """HTML of the answer in large letters, and below it how far to trust it, as far as the checkpoint knows."""
+    doubts = []
+    if face.uncertain:
+        doubts.append(f"No expression is likely enough to be the answer. The likeliest is {face.expression}.")
+    if members := known_set(face):
+        doubts.append(f"{COVERAGE:.0%} of sets like this one hold the right expression: {', '.join(members)}.")
+    large = "uncertain" if face.uncertain else face.expression
+    return f'<p class="fer-verdict">{html.escape(large)}</p><p>{html.escape(" ".join(doubts))}</p>'
+
+
+def known_set(face: ReadFace) -> list[str]:
+    """The set of expressions of a face; empty where the checkpoint has no thresholds for it."""
+    try:
+        return face.expression_set(COVERAGE)
+    except ValueError:
+        return []
+
+
+def tabulate_faces(faces: Faces) -> pd.DataFrame:
+    """A row for each face of a photo, to be copied into a text or a sheet."""
+    rows = [
+        {
+            "face": number,
+            "expression": face.expression,
+            "probability": f"{face.probability:.1%}",
+            "uncertain": {True: "yes", False: "no", None: "unknown"}[face.uncertain],
+            f"one of ({COVERAGE:.0%})": " | ".join(known_set(face)),
+            "box": " ".join(map(str, face.box)),
+        }
+        for number, face in enumerate(faces, start=1)
+    ]
+    return pd.DataFrame(rows)
 
 
 def picture(image: Image.Image, form: str, alt: str, attributes: str = "") -> str:
     """HTML of a picture that carries its own data, so that no file is left on the server."""
     return f'<img src="{data_url(image, form)}" alt="{html.escape(alt, quote=True)}" {attributes}>'
-
-
-def data_url(image: Image.Image, form: str) -> str:
-    """A picture as the text of an address: `data:image/png;base64,...`."""
-    buffer = io.BytesIO()
-    image.save(buffer, form, quality=85)
-    return f"data:image/{form.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def portable(face: dict[str, Any]) -> dict[str, Any]:
-    """A face as JSON holds it: its relevance map as a PNG in a data URL."""
-    relevance_map = face["relevance_map"]
-    return face | {"relevance_map": None if relevance_map is None else data_url(relevance_map, "PNG")}
 
 
 def status(sentence: str) -> str:
@@ -98,8 +121,8 @@ def count_tracks(tracks: list[TrackSummary], frames: list[tuple[float, Faces]]) 
 
 
 def track_title(summary: TrackSummary) -> str:
-    """`Track 0: happiness, 0.2 to 9.8 s`; the number stands at the box in the video and in the table too."""
-    return f"Track {summary.track}: {summary.expressions[0]['label']}, {summary.first:.1f} to {summary.last:.1f} s"
+    """`Track 0: fear, uncertain, 0.2 to 9.8 s`; the number stands at the box in the video and in the table too."""
+    return f"Track {summary.track}: {name_answer(summary)}, {summary.first:.1f} to {summary.last:.1f} s"
 
 
 def timeline(frames: list[tuple[float, Faces]], track: int) -> pd.DataFrame:
@@ -113,10 +136,10 @@ def timeline(frames: list[tuple[float, Faces]], track: int) -> pd.DataFrame:
         A row for each frame and expression, with `seconds`, `expression` and `probability`.
     """
     rows = [
-        (time, one["label"], one["score"])
+        (time, label, score)
         for time, faces in frames
         for face in faces
-        if face["track"] == track
-        for one in face["expressions"]
+        if face.track == track
+        for label, score in face.scores.items()
     ]
     return pd.DataFrame(rows, columns=["seconds", "expression", "probability"])
