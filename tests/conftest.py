@@ -4,12 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT, tiny_config
 from PIL import Image
 
-from modeling_fer import FerConfig, FerForImageClassification, FerImageProcessor
+from modeling_fer import FerForImageClassification, FerImageProcessor
 
-ROOT = Path(__file__).parents[1]
-torch.set_num_threads(2)
+# More threads than cores wait for each other.
+torch.set_num_threads(min(2, len(os.sched_getaffinity(0))))
 
 
 @pytest.fixture(autouse=True)
@@ -34,29 +35,6 @@ def fer_data() -> Path:
     if "FER_DATA" not in os.environ:
         pytest.skip("FER_DATA does not name the folder of the data sets")
     return Path(os.environ["FER_DATA"])
-
-
-def tiny_config(**changes) -> FerConfig:
-    values = {
-        "image_size": 24,
-        "num_channels": 1,
-        "facial_parts_depth": 2,
-        "facial_parts_filters": 4,
-        "representation_depth": 2,
-        "representation_filters": 4,
-        "hidden_sizes": [16, 16],
-        "heatmap_sigma": 2.0,
-    }
-    return FerConfig(**{**values, **changes})
-
-
-def tiny_batch(config: FerConfig, size: int = 6) -> dict[str, torch.Tensor]:
-    shape = (config.image_size, config.image_size)
-    return {
-        "pixel_values": torch.randn(size, config.num_channels, *shape),
-        "labels": torch.arange(size) % config.num_labels,
-        "heatmaps": torch.rand(size, 1, *shape),
-    }
 
 
 @pytest.fixture

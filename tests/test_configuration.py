@@ -36,12 +36,37 @@ def test_weight_of_the_facial_parts_loss_defaults_to_the_papers(regularization, 
         ("facial_parts_weight", -1.0),
         ("contiguity_weight", float("nan")),
         ("heatmap_sigma", 0),
-        ("face_margin", -1.0),
+        ("representation_block", "dense"),
+        ("residual_blocks", [2, 0, 2]),
+        ("drop_path", 1.0),
+        ("auxiliary_weight", -0.5),
+        ("temperature", 0.0),
+        ("prior_strength", 1.5),
+        ("prior_strength", 0.5),
+        ("label_shares", [0.5, 0.5]),
+        ("label_shares", [0.2] * 8),
+        ("label_shares", [0.0, *[1 / 7] * 7]),
+        ("label_shares", [float("nan"), *[1 / 7] * 7]),
     ],
 )
 def test_impossible_values_are_refused_by_name(field, value):
     with pytest.raises((StrictDataclassError, ValueError), match=field):
         FerConfig(**{field: value})
+
+
+@pytest.mark.parametrize("blocks", [[2, 2], [1, 1, 1, 1], []])
+def test_a_residual_representation_needs_a_number_of_blocks_for_each_stage(blocks):
+    with pytest.raises(StrictDataclassError, match="a number for each of the 3 stages of representation_depth"):
+        FerConfig(representation_block="residual", residual_blocks=blocks)
+    assert FerConfig(residual_blocks=blocks).residual_blocks == blocks
+
+
+def test_a_prior_needs_shares_that_sum_to_one():
+    with pytest.raises(StrictDataclassError, match="prior_strength is 0.5, which needs label_shares"):
+        FerConfig(prior_strength=0.5)
+    with pytest.raises(StrictDataclassError, match="must be 8 numbers greater than 0 that sum to 1"):
+        FerConfig(label_shares=[0.125] * 7 + [0.2])
+    assert FerConfig(label_shares=[0.125] * 8, prior_strength=0.5).prior_strength == 0.5
 
 
 def test_wrong_types_are_refused_by_name():
@@ -62,6 +87,27 @@ def test_round_trip(tmp_path):
     loaded = FerConfig.from_pretrained(tmp_path)
     assert loaded.to_dict() == config.to_dict()
     assert loaded.label2id == {"calm": 0, "glad": 1}
+
+
+MEASURED = {"label_shares": [0.9, 0.1], "prior_strength": 0.5, "temperature": 1.3}
+
+
+def measured(config: FerConfig) -> dict:
+    return {name: getattr(config, name) for name in MEASURED}
+
+
+@pytest.mark.parametrize("classes", [{"num_labels": 3}, {"id2label": {0: "glad", 1: "calm"}}, {"id2label": {0: "calm"}}])
+def test_other_classes_drop_what_was_measured_of_the_saved_ones(tmp_path, classes):
+    FerConfig(id2label={0: "calm", 1: "glad"}, **MEASURED).save_pretrained(tmp_path)
+    assert measured(FerConfig.from_pretrained(tmp_path, **classes)) == {
+        "label_shares": None, "prior_strength": 0.0, "temperature": 1.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("classes", [{}, {"num_labels": 2}, {"id2label": {0: "calm", 1: "glad"}}])
+def test_the_same_classes_keep_what_was_measured_of_them(tmp_path, classes):
+    FerConfig(id2label={0: "calm", 1: "glad"}, **MEASURED).save_pretrained(tmp_path)
+    assert measured(FerConfig.from_pretrained(tmp_path, **classes)) == MEASURED
 
 
 def test_other_classes_take_the_place_of_the_saved_ones(tmp_path):

@@ -1,8 +1,12 @@
+import pickle
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from modeling_fer.faces_fer import Face, FaceCropper, MtcnnDetector, face_size
+from modeling_fer.faces_fer import Face, FaceCropper, MtcnnDetector, face_size, make_detector
+from modeling_fer.mtcnn_fer import load_networks
 
 DETECTOR = MtcnnDetector()
 
@@ -28,9 +32,71 @@ def test_boxes_of_a_large_photo_are_in_its_own_pixels(photo):
     assert overlap(np.array(large.box) / 6, small.box) > 0.8
 
 
-@pytest.mark.parametrize("size", [(1, 1), (19, 400), (64, 64)])
+def test_small_faces_of_a_large_photo_are_found(photo):
+    canvas = Image.new("RGB", (4000, 3000), "gray")
+    places = [(300, 300), (2000, 400), (3500, 2500), (1200, 2600)]
+    # The face is a fifth of the photo's height.
+    for number, place in enumerate(places):
+        canvas.paste(photo.resize((200 + 40 * number, 200 + 40 * number), Image.Resampling.LANCZOS), place)
+    found = sorted(face_size(face.box) for face in DETECTOR(canvas))
+    assert len(found) == 4 and 38 < found[0] < 50 and found[-1] < 85
+    assert MtcnnDetector(min_face=150)(canvas) == []
+    assert len(MtcnnDetector(search_size=1000)(canvas)) < 4
+
+
+def test_a_photo_of_one_large_face_is_reduced_and_its_box_is_not(photo):
+    large = photo.resize((3072, 3072))
+    [face], [small] = MtcnnDetector(min_face=0.15)(large), DETECTOR(photo)
+    assert overlap(np.array(face.box) / 6, small.box) > 0.9
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])
+def test_photos_of_any_mode_are_searched(photo, mode):
+    [face] = DETECTOR(photo.convert(mode))
+    assert overlap(face.box, (180, 62, 268, 176)) > 0.75
+
+
+@pytest.mark.parametrize("size", [(1, 1), (400, 1), (1, 5000), (19, 400), (64, 64), (9000, 3)])
 def test_no_face_is_an_empty_list(size):
     assert DETECTOR(Image.new("RGB", size)) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"min_face": -1}, "min_face is -1, but must be at least 0"),
+        ({"search_size": 10}, "search_size is 10, but must be at least 20 pixels"),
+        ({"threads": 0}, "threads is 0, but must be at least 1"),
+    ],
+)
+def test_impossible_settings_are_named(settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make_detector("mtcnn", **settings)
+
+
+def test_without_onnxruntime_a_sentence_says_what_to_install(photo, monkeypatch):
+    load_networks.cache_clear()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ImportError, match="Finding faces needs onnxruntime; install it \\(pip install onnxruntime\\)"):
+        MtcnnDetector()(photo)
+    load_networks.cache_clear()
+
+
+def test_the_number_of_threads_changes_no_answer(photo):
+    [one], [several] = MtcnnDetector(threads=1)(photo), MtcnnDetector(threads=4)(photo)
+    assert one.box == several.box and one.score == several.score
+
+
+def test_a_face_is_scaled_with_its_photo(photo):
+    [face] = DETECTOR(photo)
+    twice = face.scaled(2)
+    assert twice.box == pytest.approx([2 * edge for edge in face.box]) and twice.score == face.score
+    np.testing.assert_allclose(twice.points, 2 * face.points)
+    assert Face((1, 2, 3, 4)).scaled(3) == Face((3, 6, 9, 12))
+
+
+def test_detectors_are_sent_to_other_processes(photo):
+    assert pickle.loads(pickle.dumps(DETECTOR))(photo)[0].box == DETECTOR(photo)[0].box
 
 
 def test_crop_is_the_box_with_its_margin():

@@ -1,15 +1,12 @@
-import struct
-import zlib
-
 import numpy as np
 import pytest
 import torch
+from helpers import GRADIENT, write_bad_files
 from PIL import Image
 
 from modeling_fer import FerImageProcessor
-from modeling_fer.image_processing_fer import open_image
+from modeling_fer.images_fer import open_image
 
-GRADIENT = np.linspace(0, 255, 40 * 30).reshape(40, 30).astype(np.uint8)
 PROCESSOR = FerImageProcessor(size={"height": 16, "width": 16}, num_channels=1)
 
 
@@ -97,33 +94,6 @@ def test_one_pixel_and_black_images_work():
     assert torch.isfinite(stretched(Image.new("RGB", (50, 50)), return_tensors="pt").pixel_values).all()
 
 
-def write_header_bomb(path):
-    """A PNG whose header says 20,000 x 20,000."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b""))
-
-
-def write_bad_files(folder) -> dict[str, str]:
-    """Files that are no images, and what is said of each."""
-    Image.fromarray(GRADIENT).save(folder / "whole.jpg")
-    whole = (folder / "whole.jpg").read_bytes()
-    (folder / "whole.jpg").unlink()
-    (folder / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
-    (folder / "text.jpg").write_text("This is not a picture.")
-    (folder / "empty.png").write_bytes(b"")
-    write_header_bomb(folder / "bomb.png")
-    return {
-        "truncated.jpg": "truncated.jpg is broken",
-        "text.jpg": "text.jpg is not an image",
-        "empty.png": "empty.png is empty",
-        "bomb.png": "bomb.png .*make it smaller",
-    }
-
-
 def test_bad_files_are_named(tmp_path):
     for name, message in write_bad_files(tmp_path).items():
         with pytest.raises(ValueError, match=message):
@@ -190,3 +160,69 @@ def test_damaged_files_are_read_or_named(suffix, tmp_path):
             assert open_image(file).mode in ("L", "RGB")
         except (OSError, ValueError) as error:
             assert str(file) in str(error)
+
+
+def test_every_step_does_what_it_says_or_is_refused():
+    image = Image.fromarray(GRADIENT).resize((16, 16))
+    raw = PROCESSOR(image, do_rescale=False, do_normalize=False, return_tensors="pt").pixel_values
+    assert torch.equal(raw[0, 0], torch.from_numpy(np.asarray(image)).float())
+    scaled = PROCESSOR(image, do_normalize=False, return_tensors="pt").pixel_values
+    assert torch.equal(scaled, raw / 255)
+    doubled = PROCESSOR(image, do_normalize=False, rescale_factor=2.0, return_tensors="pt").pixel_values
+    assert torch.equal(doubled, raw * 2)
+    normal = PROCESSOR(image, return_tensors="pt").pixel_values
+    assert torch.equal(PROCESSOR(image, do_resize=False, return_tensors="pt").pixel_values, normal)
+    torch.testing.assert_close(normal, (scaled - 0.5) / 0.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"do_resize": False}, "do_resize is False, but an image has 30x40 pixels instead of 16x16"),
+        ({"do_center_crop": True, "crop_size": 8}, "do_center_crop is True, but this image processor only resizes"),
+        ({"do_pad": True}, "do_pad is True"),
+        ({"do_convert_rgb": True}, "do_convert_rgb is True, but num_channels is 1"),
+        ({"do_rescale": False, "contrast_percentiles": [2.0, 98.0]}, "contrast_percentiles needs pixels in"),
+    ],
+)
+def test_steps_that_cannot_be_done_are_refused(given, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        PROCESSOR(Image.fromarray(GRADIENT), **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"face_detector": "eye"}, "face_detector is 'eye', but must be one of 'mtcnn'"),
+        ({"face_margin": -1.0}, "face_margin is"),
+    ],
+)
+def test_impossible_ways_to_cut_faces_are_named(given, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        FerImageProcessor(**given)
+
+
+def test_what_transformers_checks_of_its_own_image_processors(tmp_path):
+    processor = FerImageProcessor(size={"height": 8, "width": 8}, num_channels=1, face_margin=0.1)
+    # Saved and loaded by every way, it is the same.
+    processor.save_pretrained(tmp_path)
+    for loaded in (
+        FerImageProcessor.from_pretrained(tmp_path),
+        FerImageProcessor.from_dict(processor.to_dict()),
+        FerImageProcessor.from_json_file(tmp_path / "preprocessor_config.json"),
+    ):
+        assert loaded.to_dict() == processor.to_dict()
+    assert processor.to_json_string() == FerImageProcessor(**processor.to_dict()).to_json_string()
+    # One image, a list of one and a batch agree, and nothing of a call stays behind.
+    images = [Image.fromarray(GRADIENT), Image.fromarray(GRADIENT[::-1].copy())]
+    batch = processor(images, return_tensors="pt").pixel_values
+    assert batch.shape == (2, 1, 8, 8) and batch.dtype == torch.float32
+    for index, image in enumerate(images):
+        assert torch.equal(processor(image, return_tensors="pt").pixel_values[0], batch[index])
+        assert torch.equal(processor([image], return_tensors="pt")["pixel_values"][0], batch[index])
+    processor(images, size={"height": 4, "width": 4})
+    assert torch.equal(processor(images, return_tensors="pt").pixel_values, batch)
+    assert (
+        isinstance(processor(images).pixel_values, list)
+        and processor(images, return_tensors="np").pixel_values.dtype == np.float32
+    )

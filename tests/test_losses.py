@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from modeling_fer.landmarks import draw_heatmaps
+from modeling_fer.data.landmarks import draw_heatmaps
 from modeling_fer.losses_fer import classification_loss, contiguity_loss, landmark_map_loss, sparsity_loss
 
 MAPS = np.random.default_rng(0).normal(size=(3, 1, 7, 5))

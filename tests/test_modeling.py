@@ -2,12 +2,14 @@ import copy
 
 import pytest
 import torch
-from conftest import tiny_batch, tiny_config
+from helpers import tiny_batch, tiny_config
 from transformers import AutoModel, AutoModelForImageClassification
 
 from modeling_fer import FerForImageClassification, FerModel
 from modeling_fer.configuration_fer import REGULARIZATIONS
-from modeling_fer.landmarks import draw_heatmaps
+from modeling_fer.data.landmarks import draw_heatmaps
+from modeling_fer.layers_fer import ResidualBlock, SqueezeExcitation
+from modeling_fer.losses_fer import classification_loss
 from modeling_fer.modeling_fer import Classifier, ExpressionBlock, Representation
 
 
@@ -165,10 +167,203 @@ def test_checkpoint_without_weights_is_named(tiny_checkpoint):
         FerForImageClassification.from_pretrained(tiny_checkpoint)
 
 
+def residual_config(**changes):
+    return tiny_config(**{"representation_block": "residual", "residual_blocks": [1, 2], **changes})
+
+
+def count_parameters(*modules: torch.nn.Module) -> int:
+    return sum(parameter.numel() for module in modules for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("size", "blocks", "channels"),
+    [(24, [1, 2], 1), (48, [3, 4, 3], 3), (33, [1, 1, 1, 1], 1), (50, [2], 3), (47, [1, 1, 1], 1)],
+)
+@pytest.mark.parametrize("normalization", ["none", "batch"])
+def test_residual_representation_of_any_size_depth_and_channels(size, blocks, channels, normalization):
+    config = residual_config(
+        image_size=size,
+        residual_blocks=blocks,
+        representation_depth=len(blocks),
+        num_channels=channels,
+        normalization=normalization,
+    )
+    model = FerForImageClassification(config)
+    outputs = model(**tiny_batch(config, 2))
+    assert outputs.relevance_map.shape == (2, 1, size, size)
+    assert outputs.logits.shape == (2, 8) and torch.isfinite(outputs.loss)
+    edge = size // 2 ** len(blocks)
+    features = model.fer.representation(torch.randn(2, channels, size, size), torch.ones(2, 1, size, size))
+    assert features.shape == (2, 4 * 2 ** (len(blocks) - 1), edge, edge)
+
+
+def test_the_relevance_map_gates_a_residual_representation():
+    config = residual_config(normalization="batch")
+    model = FerForImageClassification(config)
+    relevance_map = torch.ones(2, 1, 24, 24)
+    relevance_map[..., 12:] = 0
+    features = model.fer.representation(torch.randn(2, 1, 24, 24), relevance_map)
+    assert features[..., 3:].abs().max() == 0
+    assert features[..., :3].abs().max() > 0
+
+
+@pytest.mark.parametrize(("normalization", "squeeze_excitation"), [("none", False), ("batch", False), ("batch", True)])
+def test_gradient_reaches_the_residual_stem_and_every_block(normalization, squeeze_excitation):
+    config = residual_config(normalization=normalization, squeeze_excitation=squeeze_excitation)
+    model = FerForImageClassification(config)
+    model(**tiny_batch(config)).loss_terms.classification.backward()
+    assert model.fer.representation.blocks[0][0].weight.grad.norm() > 1e-4
+    for name, parameter in model.fer.representation.named_parameters():
+        assert parameter.grad.norm() > 0 or name.endswith("squeeze.bias"), name
+
+
+def test_residual_baseline_has_exactly_the_parameters_of_its_layers():
+    config = residual_config(regularization="none", normalization="batch")
+    model = FerForImageClassification(config)
+    norm = 2
+    stem = 25 * 4 + norm * 4
+    stages = 2 * (9 * 4 * 4 + norm * 4) + (9 * 4 * 8 + 9 * 8 * 8 + 2 * norm * 8) + 2 * (9 * 8 * 8 + norm * 8)
+    expression_block = 9 * 8 * 8 + norm * 8
+    assert count_parameters(model.fer) == stem + stages + expression_block
+    assert model.num_parameters() == stem + stages + expression_block + count_parameters(model.classifier)
+    weighed = FerForImageClassification(residual_config(regularization="none", normalization="batch", squeeze_excitation=True))
+    # Two dense layers a block, which reduce the channels to at least one.
+    added = (4 * 1 + 1 + 1 * 4 + 4) + 2 * (8 * 1 + 1 + 1 * 8 + 8)
+    assert weighed.num_parameters() - model.num_parameters() == added
+
+
+@pytest.mark.parametrize(("in_channels", "out_channels", "stride"), [(4, 4, 1), (4, 8, 1), (4, 8, 2)])
+def test_a_residual_block_without_its_convolutions_is_its_shortcut(in_channels, out_channels, stride):
+    block = ResidualBlock(tiny_config(), in_channels, out_channels, stride)
+    torch.nn.init.zeros_(block.conv2.weight)
+    torch.nn.init.zeros_(block.conv2.bias)
+    features = torch.rand(2, in_channels, 7, 7)
+    kept = torch.nn.functional.avg_pool2d(features, 2) if stride == 2 else features
+    output = block(features)
+    torch.testing.assert_close(output[:, :in_channels], kept)
+    assert output.shape[1] == out_channels and output[:, in_channels:].abs().sum() == 0
+
+
+def test_drop_path_skips_in_training_alone_and_keeps_the_mean():
+    block = ResidualBlock(tiny_config(), 3, 3, drop_path=0.4)
+    # Far from zero, so that the last ReLU passes all.
+    features = (torch.rand(1, 3, 6, 6) + 100).expand(4000, -1, -1, -1)
+    with torch.no_grad():
+        whole = block.eval()(features) - features
+        assert torch.equal(block(features[:1]), block(features[:1]))
+        branch = block.train()(features) - features
+    skipped = branch.flatten(1).abs().amax(dim=1) == 0
+    assert skipped.float().mean() == pytest.approx(0.4, abs=0.03)
+    torch.testing.assert_close(branch[~skipped], whole[~skipped] / 0.6, rtol=1e-3, atol=1e-2)
+    torch.testing.assert_close(branch.mean(dim=0), whole[0], rtol=0.05, atol=1e-2)
+
+
+def test_later_blocks_are_skipped_more():
+    config = residual_config(residual_blocks=[1, 3], drop_path=0.2)
+    representation = Representation(config)
+    shares = [module.drop_path for module in representation.modules() if isinstance(module, ResidualBlock)]
+    assert shares == pytest.approx([0.05, 0.1, 0.15, 0.2])
+
+
+def test_squeeze_excitation_weighs_whole_channels_by_their_means():
+    module, features = SqueezeExcitation(16), torch.randn(3, 16, 5, 5)
+    weights = module(features) / features
+    torch.testing.assert_close(weights, weights[:, :, :1, :1].expand_as(weights), atol=1e-4, rtol=1e-3)
+    assert (weights > 0).all() and (weights < 1).all()
+    assert module.squeeze.out_features == 2
+    shuffled = features.flatten(2)[:, :, torch.randperm(25)].view_as(features)
+    torch.testing.assert_close((module(shuffled) / shuffled)[:, :, 0, 0], weights[:, :, 0, 0], atol=1e-4, rtol=1e-3)
+
+
+AUXILIARY = ["calm", "glad", "sad"]
+
+
+def test_second_label_set_has_an_output_and_a_loss_term_of_its_own():
+    config = tiny_config(auxiliary_labels=AUXILIARY, auxiliary_weight=0.3, label_smoothing=0.1)
+    model, batch = FerForImageClassification(config), tiny_batch(config)
+    assert model.classifier.auxiliary_output.weight.shape == (3, 16)
+    labels = torch.arange(6) % 3
+    outputs = model(**batch, auxiliary_labels=labels)
+    assert outputs.auxiliary_logits.shape == (6, 3)
+    expected = torch.nn.functional.cross_entropy(outputs.auxiliary_logits, labels, label_smoothing=0.1)
+    torch.testing.assert_close(outputs.loss_terms.auxiliary, expected)
+    model.config.auxiliary_weight = 0.0
+    alone = model(**batch, auxiliary_labels=labels)
+    torch.testing.assert_close(outputs.loss - alone.loss, 0.3 * expected)
+    torch.testing.assert_close(outputs.logits, alone.logits)
+    soft = model(**batch, auxiliary_labels=torch.eye(3)[labels])
+    torch.testing.assert_close(soft.loss_terms.auxiliary, expected)
+    with pytest.raises(ValueError, match="give auxiliary_labels beside labels"):
+        model(**batch)
+    assert model(batch["pixel_values"]).loss is None
+
+
+def test_without_a_second_label_set_there_is_no_output_for_it():
+    config = tiny_config()
+    outputs = FerForImageClassification(config)(**tiny_batch(config))
+    assert outputs.auxiliary_logits is None and outputs.loss_terms.auxiliary is None
+
+
+SHARES = [0.3, 0.25, 0.15, 0.1, 0.1, 0.02, 0.05, 0.03]
+
+
+def test_logits_are_divided_by_the_temperature_and_lowered_by_the_prior():
+    config = tiny_config(label_shares=SHARES, prior_strength=0.4, temperature=1.5)
+    model = FerForImageClassification(config).eval()
+    logits = torch.randn(5, 8)
+    expected = logits / 1.5 - 0.4 * torch.tensor(SHARES).log()
+    torch.testing.assert_close(model.adjust_logits(logits), expected)
+    torch.testing.assert_close(model.adjust_logits(logits, prior_strength=0.0), logits / 1.5)
+    # In full strength, what was as frequent as its share is as frequent as any other.
+    even = model.adjust_logits(1.5 * torch.tensor([SHARES]).log(), prior_strength=1.0)
+    torch.testing.assert_close(even.softmax(dim=1), torch.full((1, 8), 1 / 8))
+
+
+def test_prior_strength_of_a_call_takes_the_place_of_the_configurations():
+    config = tiny_config(label_shares=SHARES, prior_strength=0.4)
+    model, batch = FerForImageClassification(config).eval(), tiny_batch(config)
+    configured, none, full = (model(**batch, prior_strength=strength) for strength in (None, 0.0, 1.0))
+    prior = torch.tensor(SHARES).log().expand(6, -1)
+    torch.testing.assert_close(none.logits - configured.logits, 0.4 * prior)
+    torch.testing.assert_close(none.logits - full.logits, prior)
+    # The loss is that of what is learned, whatever is answered.
+    assert none.loss == configured.loss == full.loss
+    torch.testing.assert_close(none.loss_terms.classification, classification_loss(none.logits, batch["labels"], 0.0))
+    model.config.temperature = 3.0
+    torch.testing.assert_close(model(**batch).loss, none.loss)
+
+
+@pytest.mark.parametrize(("shares", "strength"), [(SHARES, 1.2), (SHARES, -0.1), (None, 0.5)])
+def test_a_prior_strength_that_cannot_be_used_is_refused(shares, strength):
+    model = FerForImageClassification(tiny_config(label_shares=shares))
+    with pytest.raises(ValueError, match=rf"prior.strength is {strength}"):
+        model(torch.randn(1, 1, 24, 24), prior_strength=strength)
+    assert model(torch.randn(1, 1, 24, 24), prior_strength=0.0).logits.shape == (1, 8)
+
+
+def test_a_residual_checkpoint_with_all_of_it_is_loaded_as_it_was_saved(tmp_path):
+    config = residual_config(
+        squeeze_excitation=True,
+        drop_path=0.1,
+        normalization="batch",
+        auxiliary_labels=AUXILIARY,
+        label_shares=SHARES,
+        prior_strength=0.5,
+        temperature=1.2,
+    )
+    saved, pixel_values = FerForImageClassification(config).eval(), torch.randn(2, 1, 24, 24)
+    saved.save_pretrained(tmp_path)
+    loaded = FerForImageClassification.from_pretrained(tmp_path)
+    assert loaded.config.to_diff_dict() | {"_name_or_path": ""} == saved.config.to_diff_dict() | {"_name_or_path": ""}
+    for name in ("logits", "auxiliary_logits", "relevance_map"):
+        assert torch.equal(saved(pixel_values)[name], loaded(pixel_values)[name])
+
+
 @pytest.mark.slow
-def test_onnx_export_gives_equal_outputs(tmp_path):
+@pytest.mark.parametrize("block", ["plain", "residual"])
+def test_onnx_export_gives_equal_outputs(tmp_path, block):
     onnxruntime = pytest.importorskip("onnxruntime")
-    config = tiny_config(normalization="batch")
+    config = residual_config(normalization="batch", representation_block=block, squeeze_excitation=True)
     model = FerForImageClassification(config).eval()
     pixel_values = torch.randn(2, 1, 24, 24)
 
@@ -192,7 +387,8 @@ def test_onnx_export_gives_equal_outputs(tmp_path):
 
 @pytest.mark.slow
 def test_torch_compile_gives_equal_outputs():
-    config = tiny_config()
+    # Its facial parts are made of the plain blocks.
+    config = residual_config(label_shares=SHARES, prior_strength=0.5, temperature=1.5)
     model = FerForImageClassification(config).eval()
     compiled = torch.compile(copy.deepcopy(model), fullgraph=True)
     batch = tiny_batch(config)

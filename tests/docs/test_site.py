@@ -1,0 +1,112 @@
+"""The site is built without a warning, no link of it is dead, and the reference holds every public name."""
+
+import ast
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from importlib import import_module
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+from helpers import ROOT
+from markdown_it import MarkdownIt
+
+import modeling_fer
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class HtmlPage(HTMLParser):
+    """The links of a page, and what can be linked to in it."""
+
+    links: list[str] = field(default_factory=list)
+    anchors: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if value and name in ("href", "src"):
+                self.links.append(value)
+            elif value and name in ("id", "name"):
+                self.anchors.add(value)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert time.perf_counter() - start < 60
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(site) -> dict[Path, HtmlPage]:
+    found = {}
+    for file in site.rglob("*.html"):
+        found[file] = HtmlPage()
+        found[file].feed(file.read_text(encoding="utf-8"))
+    return found
+
+
+def test_no_link_is_dead(site, pages):
+    dead = []
+    for file, page in pages.items():
+        for link in page.links:
+            address = urlparse(link)
+            # The page for missing addresses has links from the site's root on the web.
+            if address.scheme or address.netloc or file.name == "404.html":
+                continue
+            target = (file.parent / unquote(address.path)).resolve() if address.path else file
+            target = target / "index.html" if target.is_dir() else target
+            anchored = not address.fragment or target.suffix != ".html" or unquote(address.fragment) in pages[target].anchors
+            if not target.exists() or not anchored:
+                dead.append(f"{file.relative_to(site)}: {link}")
+    assert dead == []
+
+
+def public_names(file: Path) -> list[str]:
+    """The classes and functions of a module that do not begin with an underscore."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return [node.name for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name[0] != "_"]
+
+
+def test_the_reference_holds_every_public_name(site, pages):
+    anchors = set().union(*(page.anchors for file, page in pages.items() if "reference" in file.parts))
+    missing = []
+    for file in sorted((ROOT / "modeling_fer").rglob("*.py")):
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        # What commands do is said by their --help; a checkpoint's folder may hold copies of the code.
+        if module.startswith("modeling_fer.commands") or (file.parent / "config.json").is_file():
+            continue
+        missing += [name for name in public_names(file) if f"{module}.{name}" not in anchors]
+    assert missing == []
+
+
+def test_what_the_package_offers_is_in_the_reference(site, pages):
+    anchors = set().union(*(page.anchors for file, page in pages.items() if "reference" in file.parts))
+    for name in modeling_fer.__all__:
+        thing = getattr(modeling_fer, name)
+        assert f"{import_module(thing.__module__).__name__}.{thing.__name__}" in anchors, name
+
+
+def test_links_between_files_of_the_repository_lead_somewhere():
+    dead = []
+    for file in sorted(ROOT.glob("*.md")):
+        for token in MarkdownIt().parse(file.read_text(encoding="utf-8")):
+            for child in token.children or []:
+                link = child.attrs.get("href") or child.attrs.get("src")
+                address = urlparse(str(link)) if link else None
+                if address and not address.scheme and address.path and not (ROOT / unquote(address.path)).exists():
+                    dead.append(f"{file.name}: {link}")
+    assert dead == []

@@ -1,0 +1,210 @@
+"""Uploads and downloads through the real client, to a server that the tests start."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from clean_process import make_import_path, run_cleanly
+from helpers import ROOT, fer, limit_file_size, plain, save
+from hub_server import TOKEN, serve
+from huggingface_hub import ModelCard, constants
+from packaging.requirements import Requirement
+
+from modeling_fer import checkpoint_folder
+from modeling_fer.hub.push import Push, upload
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A server that this process takes for the Hub, with a token that may write there."""
+    with serve() as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.address)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        yield hub
+
+
+def environment(hub, home: Path) -> dict[str, str]:
+    """What another process needs to do the same, with a cache of its own."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+    settings = {"HF_ENDPOINT": hub.address, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1"}
+    return {**kept, **settings, "HF_TOKEN": TOKEN}
+
+
+def python(code: str, hub, home: Path, **options) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(hub, home), **options)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    (tmp_path / "release").mkdir()
+    (tmp_path / "release/README.md").write_text("# tiny")
+    (tmp_path / "release/model.safetensors").write_bytes(bytes(range(256)) * 400)
+    (tmp_path / "release/__pycache__").mkdir()
+    (tmp_path / "release/__pycache__/code.pyc").write_bytes(b"0")
+    return tmp_path / "release"
+
+
+def push(folder: Path, **options) -> str:
+    """The address of the commit, or the sentence that says why there is none."""
+    try:
+        return upload(Push(folder, "user/tiny", **options))
+    except ConnectionError as error:
+        return str(error)
+
+
+def files(hub, revision: str = "main", key: str = "models/user/tiny") -> dict[str, bytes]:
+    repository = hub.repositories[key]
+    return repository.commits[repository.commit_of(revision)]
+
+
+def test_one_commit_holds_everything_and_a_second_push_sends_nothing(hub, folder):
+    address = push(folder, private=True, tag="v1")
+    repository = hub.repositories["models/user/tiny"]
+    assert repository.private and len(repository.commits) == 2
+    assert files(hub) == {name: (folder / name).read_bytes() for name in ("README.md", "model.safetensors")}
+    assert address == f"{hub.address}/user/tiny/commit/{repository.references['main']}"
+    assert repository.tags == {"v1": repository.references["main"]}
+    sent = len(hub.requests)
+    assert push(folder, tag="v1") == address
+    assert len(repository.commits) == 2
+    assert not [request for request in hub.requests[sent:] if "PUT" in request or "/commit/" in request]
+
+    (folder / "README.md").write_text("# changed")
+    push(folder, revision="trial")
+    assert files(hub, "trial")["README.md"] == b"# changed" and files(hub)["README.md"] == b"# tiny"
+    assert files(hub, "v1") == files(hub)
+
+
+@pytest.mark.parametrize("request_part", ["repos/create", "preupload", "PUT", "/commit/"])
+def test_a_server_that_fails_once_is_asked_again(hub, folder, request_part):
+    hub.faults.append((request_part, 500))
+    assert "/commit/" in push(folder)
+    assert files(hub)["README.md"] == b"# tiny" and not hub.faults
+
+
+def test_who_is_not_logged_in_is_told_how(hub, folder, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_stranger")
+    sentence = push(folder)
+    assert "refuses to write to user/tiny (401); log in with `hf auth login`" in sentence
+    monkeypatch.delenv("HF_TOKEN")
+    assert "hf auth login" in push(folder)
+    assert not hub.repositories
+
+
+@pytest.mark.slow
+def test_a_connection_cut_in_an_upload_publishes_nothing_and_the_next_push_completes(hub, folder):
+    hub.faults.extend([("PUT", "cut")] * 20)
+    sentence = push(folder)
+    assert "The Hub cannot be reached" in sentence and "Nothing was published" in sentence
+    assert files(hub) == {}
+    hub.faults.clear()
+    push(folder)
+    assert set(files(hub)) == {"README.md", "model.safetensors"}
+
+
+def test_a_server_that_nobody_runs_is_one_sentence(folder, monkeypatch):
+    with serve() as gone:
+        monkeypatch.setattr(constants, "ENDPOINT", gone.address)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert "The Hub cannot be reached" in push(folder)
+
+
+def test_a_prepared_data_set_is_pushed_and_read_back(hub, tmp_path):
+    for number in range(6):
+        save(tmp_path / "raw" / ("smile" if number % 2 else "frown") / f"{number}.png", size=40)
+    command = ["prepare", "imagefolder", tmp_path / "raw", "--landmarks", "none"]
+    done = fer(*command, "--image-size", "32", "--output", tmp_path / "prepared", "--push-to-hub", "user/faces")
+    assert done.returncode == 0 and f"{hub.address}/datasets/user/faces/commit/" in done.stdout, done.stderr
+    names = set(files(hub, key="datasets/user/faces"))
+    assert names == {"README.md", "data/train-00000-of-00001.parquet", "report/summary.json", "report/problems.csv"}
+
+
+@pytest.mark.slow
+def test_a_pushed_release_loads_from_the_server_in_a_clean_environment(hub, photo_path, tmp_path):
+    done = fer("push", "release", "fer-base", "user/fer", "--release", tmp_path / "release")
+    assert done.returncode == 0, done.stderr
+    sent = files(hub, key="models/user/fer")
+    assert sent["README.md"] == (checkpoint_folder() / "README.md").read_bytes()
+    code = {path.name for path in (ROOT / "modeling_fer").glob("*_fer.py")}
+    detector = {f"detectors/mtcnn/{path.name}" for path in (ROOT / "modeling_fer/detectors/mtcnn").iterdir()}
+    assert set(sent) == code | detector | {path.name for path in checkpoint_folder().iterdir()}
+    path = make_import_path(tmp_path / "packages", ["torch", "transformers", "pillow", "numpy"])
+    settings = {"HF_ENDPOINT": hub.address, "HF_HUB_DISABLE_XET": "1"}
+    result = run_cleanly("user/fer", photo_path, path, tmp_path, **settings)
+    assert result["type"] == "fer" and result["boxed"]["label"] == "happiness"
+    # What is in the cache is asked for by its ETag only.
+    sent = len(hub.requests)
+    run_cleanly("user/fer", photo_path, path, tmp_path, **settings)
+    assert not [request for request in hub.requests[sent:] if request.startswith("GET") and "safetensors" in request]
+
+
+LOAD = """
+from modeling_fer import FerForImageClassification
+print(sum(p.numel() for p in FerForImageClassification.from_pretrained("user/fer").parameters()))
+"""
+
+
+@pytest.mark.slow
+def test_a_download_onto_a_full_disk_leaves_no_broken_cache(hub, tmp_path):
+    command = ["push", "release", checkpoint_folder(), "user/fer", "--tag", "v1", "--release", tmp_path / "release"]
+    assert fer(*command).returncode == 0
+    home = tmp_path / "home"
+    full = python(LOAD, hub, home, preexec_fn=limit_file_size)
+    assert full.returncode != 0
+    again = python(LOAD.replace('"user/fer"', '"user/fer", revision="v1"'), hub, home)
+    assert again.returncode == 0 and int(again.stdout) > 3_000_000, again.stderr
+
+
+BUILD = """
+import os, sys
+sys.path = [os.getcwd(), *[path for path in sys.path if "site-packages" not in path], sys.argv[1]]
+import app, modeling_fer
+assert modeling_fer.__file__.startswith(os.getcwd()), modeling_fer.__file__
+page = app.build()
+print([face["expressions"][0]["label"] for face in app.predict(sys.argv[2])])
+"""
+
+
+@pytest.mark.slow
+def test_the_space_is_pushed_with_the_package_and_needs_only_its_requirements(hub, photo_path, tmp_path):
+    release = tmp_path / "release"
+    done = fer("push", "space", ROOT / "space", "user/page", "--release", release)
+    assert done.returncode == 0, done.stderr
+    sent = files(hub, key="spaces/user/page")
+    assert {"app.py", "README.md", "requirements.txt", "modeling_fer/checkpoints/fer-base/model.safetensors"} <= set(sent)
+    names = [Requirement(line).name for line in sent["requirements.txt"].decode().splitlines()]
+    path = make_import_path(tmp_path / "packages", names)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", BUILD, path, photo_path], cwd=release, capture_output=True, text=True,
+        env=environment(hub, tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stdout.endswith("['happiness']\n"), done.stderr
+    wrong = fer("push", "space", tmp_path, "user/page")
+    assert wrong.returncode == 2 and "holds no page; give the folder that app.py lies in" in plain(wrong.stderr)
+
+
+def test_a_run_is_released_with_its_own_figures_and_recipe(tiny_checkpoint, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    tiny_checkpoint.rename(run / "best")
+    (run / "recipe.yaml").write_text("epochs: 7\n")
+    result = {"dataset": "prepared", "split": "test", "without": [], "recut": False, "images": 12, "accuracy": 0.75}
+    result |= {"uar": 0.5, "macro_f1": 0.25, "calibration_error": 0.125, "recall": {"anger": 1.0, "fear": 0.0}}
+    (tmp_path / "results.json").write_text(json.dumps([result]))
+    done = fer("push", "model", run, "me/tiny", "--dry-run", "--results", tmp_path / "results.json")
+    assert done.returncode == 0, done.stderr
+    assert "nothing was sent" in done.stdout and "model.safetensors" in done.stdout and "pipeline_fer.py" in done.stdout
+    card = ModelCard.load(run / "release/README.md")
+    assert [shown.metric_value for shown in card.data.eval_results] == [0.75, 0.5, 0.25, 0.125]
+    assert (
+        "epochs: 7" in card.text and "anger 100.0%, fear 0.0%" in card.text and "| prepared | test | 12 | 75.0% |" in card.text
+    )
+    assert "must not be used to decide about people" in card.text and f"torch {torch.__version__.split('+')[0]}" in card.text
+    wrong = fer("push", "model", tmp_path, "me/tiny")
+    assert wrong.returncode == 2 and "holds no checkpoint" in plain(wrong.stderr)

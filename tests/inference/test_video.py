@@ -1,0 +1,152 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import fer as run_command
+from helpers import write_clip, write_sound
+from PIL import Image
+from pyarrow.parquet import read_table
+
+from modeling_fer import FacialExpressionPipeline, FerForImageClassification, FerImageProcessor, checkpoint_folder
+from modeling_fer.answers_fer import Crop, ReadFace
+from modeling_fer.inference.tracking import FaceTracker, Smoother, summarize_tracks
+from modeling_fer.inference.video import analyse_video, read_frames
+from modeling_fer.inference.video_writer import VideoWriter
+
+
+def read_face(left: int, top: int = 10, width: int = 40, **scores: float) -> ReadFace:
+    """A face without a photo."""
+    box = (left, top, left + width, top + width)
+    return ReadFace(box, 0.99, scores or {"happiness": 1.0}, Crop(left + width / 2, top + width / 2, width))
+
+
+@pytest.fixture(scope="module")
+def moving(photo_path) -> list[Image.Image]:
+    """A face that moves to the right by 4 pixels a frame, and is hidden in the middle."""
+    photo = Image.open(photo_path).convert("RGB").resize((256, 256))
+    frames = []
+    for number in range(12):
+        frame = Image.new("RGB", (320, 256), "gray")
+        if number not in (5, 6):
+            frame.paste(photo, (4 * number, 0))
+        frames.append(frame)
+    return frames
+
+
+@pytest.fixture(scope="module")
+def clip(moving, tmp_path_factory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("video") / "clip.mp4", moving)
+
+
+@pytest.fixture(scope="module")
+def fer() -> FacialExpressionPipeline:
+    folder = checkpoint_folder()
+    model = FerForImageClassification.from_pretrained(folder)
+    return FacialExpressionPipeline(model, image_processor=FerImageProcessor.from_pretrained(folder), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("fps", "times"),
+    [(10, np.arange(12) / 10), (5, np.arange(6) / 5), (100, np.arange(12) / 10), (3, [0, 0.4, 0.7, 1.0])],
+)
+def test_frames_are_sampled_by_time(clip, fps, times):
+    frames = list(read_frames(clip, fps))
+    assert [frame.time for frame in frames] == pytest.approx(list(times))
+    assert frames[0].image.size == (320, 256)
+
+
+def test_workers_change_no_answer(clip, fer):
+    alone, together = (list(analyse_video(fer, clip, fps=10, batch_size=3, num_workers=workers)) for workers in (0, 3))
+    assert len(alone) == 12
+    for (frame, faces), (other, others) in zip(alone, together, strict=True):
+        assert (frame.number, frame.time) == (other.number, other.time)
+        assert [(face.box, face.track) for face in faces] == [(face.box, face.track) for face in others]
+
+
+def test_a_face_keeps_its_track_where_it_moves_and_is_hidden_for_a_moment(clip, fer):
+    found = list(analyse_video(fer, clip, fps=10))
+    assert [len(faces) for _, faces in found] == [1] * 5 + [0] * 2 + [1] * 5
+    assert [face.track for _, faces in found for face in faces] == [None] + [0] * 9
+    left = [faces[0].box[0] for _, faces in found if faces]
+    assert np.diff(left).mean() == pytest.approx(44 / 9, abs=1)
+    [summary] = summarize_tracks((frame.time, faces) for frame, faces in found)
+    assert (summary.first, summary.last, summary.frames) == (pytest.approx(0.1), pytest.approx(1.1), 9)
+    assert summary.expression == "happiness"
+    assert sum(summary.scores.values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_two_faces_have_two_tracks_and_a_newcomer_a_third():
+    face = read_face
+    tracker = FaceTracker(5)
+    assert tracker.follow([face(0), face(100)]) == [None, None]
+    first, second = tracker.follow([face(103), face(2)])
+    assert {first, second} == {0, 1}
+    assert tracker.follow([]) == []
+    assert tracker.follow([face(4), face(106), face(250)]) == [second, first, None]
+    assert tracker.follow([face(250), face(106), face(4)]) == [2, first, second]
+
+
+def test_probabilities_are_smoothed_by_time():
+    def scores(first: float) -> dict[str, float]:
+        return {"anger": first, "fear": 1 - first}
+
+    smoother = Smoother(seconds=1.0)
+    assert smoother.smooth(0, 0.0, scores(1.0)) == scores(1.0)
+    kept = np.exp(-0.5)
+    assert smoother.smooth(0, 0.5, scores(0.0)) == pytest.approx({"anger": kept, "fear": 1 - kept})
+    assert list(smoother.smooth(1, 0.5, scores(0.3))) == ["fear", "anger"]
+    assert Smoother(seconds=0.0).smooth(0, 0.5, scores(0.6)) == scores(0.6)
+
+
+def test_annotated_frames_are_written(moving, tmp_path):
+    face = read_face(90, 30, 60)
+    with VideoWriter(tmp_path / "out.mp4", 5) as writer:
+        for number, image in enumerate(moving[:3]):
+            writer.write(image.resize((321, 255)), [face], number / 5)
+    frames = list(read_frames(tmp_path / "out.mp4", 5))
+    assert len(frames) == 3 and frames[0].image.size == (320, 254)
+    # The box is orange where the picture was not.
+    assert np.asarray(frames[0].image)[60, 90, 0] > np.asarray(frames[0].image)[60, 90, 2] + 60
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda path: path.write_bytes(b""), "is no video that can be read"),
+        (lambda path: path.write_text("not a video"), "is no video that can be read"),
+        (write_sound, "holds no pictures, only sound"),
+    ],
+    ids=["empty", "text", "sound"],
+)
+def test_what_is_no_video_is_one_sentence(tmp_path, make, sentence):
+    make(tmp_path / "bad.mp4")
+    with pytest.raises(ValueError, match=sentence):
+        list(read_frames(tmp_path / "bad.mp4", 5))
+
+
+def test_a_rate_of_zero_is_refused(clip):
+    with pytest.raises(ValueError, match="fps is 0, but must be greater"):
+        list(read_frames(clip, 0))
+
+
+def test_the_command_reads_videos_beside_photos(clip, photo_path, tmp_path):
+    (tmp_path / "bad.mp4").write_bytes(b"")
+    command = ["predict", photo_path, clip, tmp_path / "bad.mp4", "--fps", "5", "--overlay", tmp_path / "out"]
+    done = run_command(*command, "--output", tmp_path / "faces.csv")
+    assert done.returncode == 1 and "bad.mp4 is no video that can be read" in done.stderr
+    assert "track 0" in done.stdout and "0.2 to 1.0 s" in done.stdout
+    with open(tmp_path / "faces.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["time"] for row in rows] == ["", "0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
+    assert [row["frame"] for row in rows] == ["", "0", "2", "4", "6", "8", "10"]
+    assert [row["face"] for row in rows] == ["1", "1", "1", "1", "0", "1", "1"]
+    assert [row["track"] for row in rows] == ["", "", "0", "0", "", "0", "0"]
+    with open(tmp_path / "faces.tracks.csv", newline="") as file:
+        [track] = csv.DictReader(file)
+    assert (track["file"], track["frames"], track["expression"]) == (str(clip), "4", "happiness")
+    assert len(list(read_frames(tmp_path / "out/clip.mp4", 5))) == 6
+    assert (tmp_path / "out/astronaut.png").is_file()
+
+    assert run_command("predict", clip, "--fps", "4", "--faces-only", "--output", tmp_path / "a.parquet").returncode == 0
+    assert read_table(tmp_path / "a.parquet").num_rows == 4

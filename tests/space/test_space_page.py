@@ -1,0 +1,405 @@
+"""The Space's page in a real browser, and its server under load."""
+
+import base64
+import os
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from benchmark_space import DESKTOP, PHONE, count_frames, find_chromium, first_view, new_page, open_browser, start_camera, visit
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from helpers import ROOT, write_bomb, write_clip, write_sound
+from hub_server import serve
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+needs_browser = pytest.mark.skipif(find_chromium() is None, reason="no Chromium is installed (apt-get install chromium)")
+pytestmark = pytest.mark.slow
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The page, served by a process of its own that takes a server of the tests for the Hub; its address and process."""
+    folder = tmp_path_factory.mktemp("space")
+    port = free_port()
+    with serve() as hub, open(folder / "log.txt", "w") as log:
+        environment = {
+            **os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder), "GRADIO_ANALYTICS_ENABLED": "False",
+            "HF_ENDPOINT": hub.address, "HF_HOME": str(folder / "hub"), "HF_HUB_DISABLE_XET": "1",
+        }  # fmt: skip
+        process = subprocess.Popen([sys.executable, ROOT / "space/app.py"], env=environment, stdout=log, stderr=log, cwd=folder)
+        address = f"http://127.0.0.1:{port}"
+        try:
+            wait_for(address, process, folder / "log.txt")
+            yield address, process, hub
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
+    for _ in range(240):
+        assert process.poll() is None, log.read_text()
+        try:
+            httpx.get(address)
+            return
+        except httpx.TransportError:
+            time.sleep(0.5)
+    pytest.fail(f"the page did not come up: {log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def client(server) -> Client:
+    return Client(server[0], verbose=False)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with open_browser(tmp_path_factory.mktemp("camera")) as browser:
+        yield browser
+
+
+def open_watched(browser: Browser, address: str, size: tuple[int, int], **options) -> tuple[Page, list[str]]:
+    """The page at a size, and a list that its errors are added to."""
+    page = new_page(browser, size, **options)
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    visit(page, address)
+    return page, errors
+
+
+def upload(page: Page, field: str, path: Path) -> None:
+    page.locator(f"#{field} input[type=file]").set_input_files(path)
+
+
+@pytest.fixture(scope="module")
+def two_faces(photo_path, tmp_path_factory) -> Path:
+    photo = Image.open(photo_path).convert("RGB")
+    both = Image.new("RGB", (1024, 512))
+    both.paste(photo, (0, 0))
+    both.paste(photo.resize((400, 400)), (560, 50))
+    both.save(path := tmp_path_factory.mktemp("photos") / "two.jpg")
+    return path
+
+
+@needs_browser
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_photo_shows_box_expression_and_map(browser, server, photo_path, size):
+    page, errors = open_watched(browser, server[0], size)
+    upload(page, "photo", photo_path)
+    expect(page.get_by_role("status").filter(has_text="One face was found.")).to_be_visible(timeout=20_000)
+    expect(page.locator("#scores")).to_contain_text("happiness")
+    expect(page.get_by_alt_text("The photo with a box round each face")).to_be_visible()
+    expect(page.get_by_alt_text("Face 1 as the network sees it, read as happiness")).to_be_visible()
+    map_layer = page.get_by_alt_text("Relevance map: brighter where more was read")
+    expect(map_layer).to_have_css("opacity", "1")
+    # By keyboard, as one without a mouse moves it.
+    slider = page.locator("#opacity input[type=range]")
+    slider.focus()
+    for _ in range(4):
+        slider.press("ArrowLeft")
+    expect(map_layer).to_have_css("opacity", "0.8")
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= size[0], "the page is wider than the screen"
+    assert errors == []
+    page.close()
+
+
+@needs_browser
+def test_the_first_view_takes_less_than_three_seconds(browser, server):
+    page = new_page(browser, DESKTOP)
+    # The time on a clock also tells what else the machine does; scripts/benchmark_space.py prints it.
+    _, computing = first_view(page, server[0])
+    assert computing < 3
+    page.close()
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    ("example", "sentence"),
+    [
+        ("Eileen Collins, NASA", "One face was found."),
+        ("Grace Hopper, US Navy", "One face was found."),
+        ("Mona Lisa, Leonardo da Vinci", "One face was found."),
+        ("All three", "3 faces were found"),
+    ],
+)
+def test_an_example_is_one_click(browser, server, example, sentence):
+    page, errors = open_watched(browser, server[0], DESKTOP)
+    page.get_by_role("button", name=example).click()
+    expect(page.get_by_role("status").filter(has_text=sentence)).to_be_visible(timeout=20_000)
+    assert errors == []
+    page.close()
+
+
+@needs_browser
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_doubt_is_told_where_the_answer_stands(browser, server, size):
+    page, errors = open_watched(browser, server[0], size)
+    page.get_by_role("button", name="Mona Lisa, Leonardo da Vinci").click()
+    answer = page.locator("#answer")
+    expect(answer).to_contain_text("uncertain", timeout=20_000)
+    expect(answer).to_contain_text("No expression is likely enough to be the answer. The likeliest is neutral.")
+    expect(answer).to_contain_text("90% of sets like this one hold the right expression: neutral, ")
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0], "the page is wider than the screen"
+    assert errors == []
+    page.close()
+
+
+@needs_browser
+def test_a_result_is_downloaded_as_a_picture_and_copied_as_a_table(browser, server, two_faces):
+    page, errors = open_watched(browser, server[0], DESKTOP)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    upload(page, "photo", two_faces)
+    expect(page.locator("#share")).to_be_visible(timeout=20_000)
+    with page.expect_download() as download:
+        page.locator("#share").click()
+    assert download.value.suggested_filename == "two-expressions.jpg"
+    with Image.open(download.value.path()) as picture:
+        # The photo, and beside it a row for each face.
+        assert picture.format == "JPEG" and picture.width > 1024 + 500 and picture.height >= 512
+    page.locator("#table").get_by_role("button", name="Copy").click()
+    rows = page.evaluate("navigator.clipboard.readText()").splitlines()
+    assert [row.split(",")[:2] for row in rows] == [["1", "happiness"], ["2", "happiness"]]
+    assert {row.count(",") for row in rows} == {5}
+    # Without the photo all of it is gone.
+    page.get_by_label("Remove Image").click()
+    expect(page.locator("#share")).to_be_hidden()
+    expect(page.locator("#table")).to_be_hidden()
+    assert errors == []
+    page.close()
+
+
+@needs_browser
+def test_a_face_of_several_is_chosen_by_name(browser, server, two_faces):
+    page, errors = open_watched(browser, server[0], DESKTOP)
+    upload(page, "photo", two_faces)
+    expect(page.get_by_role("status").filter(has_text="2 faces were found")).to_be_visible(timeout=20_000)
+    page.get_by_role("radio", name="Face 2: happiness").check()
+    expect(page.get_by_alt_text("Face 2 as the network sees it, read as happiness")).to_be_visible()
+    assert errors == []
+    page.close()
+
+
+@needs_browser
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_bad_photos_are_one_message_and_the_page_goes_on(browser, server, photo_path, tmp_path, size):
+    page, errors = open_watched(browser, server[0], size)
+    (tmp_path / "notes.txt").write_text("no picture")
+    upload(page, "photo", tmp_path / "notes.txt")
+    expect(page.get_by_text("Invalid file type: notes.txt")).to_be_visible()
+    # Named as a photo it gets past the browser's own check.
+    (tmp_path / "notes.jpg").write_text("no picture")
+    upload(page, "photo", tmp_path / "notes.jpg")
+    expect(page.get_by_role("status").filter(has_text="notes.jpg is not an image that can be read.")).to_be_visible(
+        timeout=20_000
+    )
+    page.get_by_label("Remove Image").click()
+    Image.new("RGB", (320, 240), "teal").save(tmp_path / "teal.png")
+    upload(page, "photo", tmp_path / "teal.png")
+    expect(page.get_by_role("status").filter(has_text="No face was found.")).to_be_visible(timeout=20_000)
+    page.get_by_label("Remove Image").click()
+    upload(page, "photo", photo_path)
+    expect(page.get_by_role("status").filter(has_text="One face was found.")).to_be_visible(timeout=20_000)
+    assert [error for error in errors if "notes.jpg" not in error] == []
+    page.close()
+
+
+@needs_browser
+def test_tabs_are_reached_by_keyboard_and_the_dark_theme_is_dark(browser, server):
+    page, errors = open_watched(browser, server[0], DESKTOP, color_scheme="dark")
+    page.get_by_role("tab", name="About").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="What it cannot know")).to_be_visible()
+    red, green, blue = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)")
+    assert max(red, green, blue) < 64
+    assert errors == []
+    page.close()
+
+
+@needs_browser
+def test_the_camera_is_read_while_it_runs(browser, server):
+    page, errors = open_watched(browser, server[0], DESKTOP)
+    start_camera(page)
+    expect(page.locator("#live-scores")).to_contain_text("happiness")
+    # The aim is 8 on two cores that do nothing else; a machine that tests may be busy.
+    assert count_frames(page, 4) >= 2
+    page.locator("#camera button", has_text="Stop").click()
+    assert errors == []
+    page.close()
+
+
+@needs_browser
+def test_a_video_becomes_a_timeline_and_a_table(browser, server, photo_path, tmp_path):
+    photo = Image.open(photo_path).convert("RGB").resize((256, 256))
+    clip = write_clip(tmp_path / "clip.mp4", [photo] * 20)
+    page, errors = open_watched(browser, server[0], DESKTOP)
+    page.get_by_role("tab", name="Video").click()
+    upload(page, "video", clip)
+    page.get_by_role("button", name="Read the video").click()
+    expect(page.get_by_role("status").filter(has_text="1 face was followed through 20 frames.")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("radio", name="Track 0: happiness, 0.1 to 1.9 s")).to_be_checked()
+    drawn = page.locator("#plot svg").first
+    expect(drawn).to_be_visible()
+    frame, inside = page.locator("#plot").bounding_box(), drawn.bounding_box()
+    assert inside["y"] + inside["height"] <= frame["y"] + frame["height"], "the legend is cut off"
+    assert page.locator("#annotated video").evaluate("video => video.duration") == pytest.approx(2, abs=0.2)
+    with page.expect_download() as download:
+        page.get_by_text("Download all figures (CSV)").click()
+    rows = download.value.path().read_text().splitlines()
+    assert len(rows) == 21 and rows[0].startswith("file,frame,time,track,face")
+    assert errors == []
+    page.close()
+
+
+@needs_browser
+def test_bad_videos_are_one_message(browser, server, tmp_path):
+    page, _ = open_watched(browser, server[0], DESKTOP)
+    page.get_by_role("tab", name="Video").click()
+    page.get_by_role("button", name="Read the video").click()
+    expect(page.get_by_text("No video is chosen yet; choose one above.")).to_be_visible(timeout=20_000)
+    write_sound(tmp_path / "song.mp4")
+    upload(page, "video", tmp_path / "song.mp4")
+    page.get_by_role("button", name="Read the video").click()
+    expect(page.get_by_text("song.mp4 holds no pictures, only sound")).to_be_visible(timeout=20_000)
+    page.close()
+
+
+def serious_findings(page: Page, state: str) -> list[str]:
+    """What axe-core finds in the page that is serious or critical, with the state that the page is in."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{state}: {one['id']}, {node['html'][:200]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+@needs_browser
+@pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"])
+def test_every_state_of_the_page_is_accessible(browser, server, photo_path, tmp_path, size, scheme):
+    pytest.importorskip("axe_playwright_python", reason="axe-core is not installed (pip install axe-playwright-python)")
+    page, _ = open_watched(browser, server[0], size, color_scheme=scheme)
+    found = serious_findings(page, "empty")
+    page.get_by_role("button", name="All three").click()
+    page.get_by_role("radio", name="Face 3").check(timeout=20_000)
+    expect(page.get_by_alt_text("Face 3 as the network sees it")).to_be_visible()
+    page.get_by_role("button", name="Settings: balance of expressions").click()
+    expect(page.get_by_label("Repository on the Hub")).to_be_visible()
+    found += serious_findings(page, "three faces")
+    Image.new("RGB", (320, 240), "teal").save(tmp_path / "teal.png")
+    page.get_by_label("Remove Image").click()
+    upload(page, "photo", tmp_path / "teal.png")
+    expect(page.get_by_role("status").filter(has_text="No face was found.")).to_be_visible(timeout=20_000)
+    found += serious_findings(page, "no face")
+    page.get_by_role("tab", name="Live").click()
+    expect(page.locator("#camera")).to_be_visible()
+    found += serious_findings(page, "live")
+    page.get_by_role("tab", name="Video").click()
+    found += serious_findings(page, "video")
+    upload(page, "video", write_clip(tmp_path / "clip.mp4", [Image.open(photo_path).convert("RGB").resize((256, 256))] * 10))
+    page.get_by_role("button", name="Read the video").click()
+    expect(page.locator("#plot canvas, #plot svg").first).to_be_visible(timeout=60_000)
+    found += serious_findings(page, "video, read")
+    page.get_by_role("tab", name="About").click()
+    expect(page.get_by_role("heading", name="What it cannot know")).to_be_visible()
+    found += serious_findings(page, "about")
+    assert found == []
+    page.close()
+
+
+@needs_browser
+def test_another_model_is_loaded_from_the_hub_by_name(browser, server, tiny_checkpoint, photo_path):
+    address, _, hub = server
+    files = {str(file.relative_to(tiny_checkpoint)): file.read_bytes() for file in tiny_checkpoint.iterdir() if file.is_file()}
+    hub.add("models/user/tiny", files)
+    page, _ = open_watched(browser, address, DESKTOP)
+    page.get_by_role("button", name="Settings: balance of expressions").click()
+    slider = page.locator("#prior input[type=range]")
+    expect(slider).to_be_enabled()
+    name = page.get_by_label("Repository on the Hub")
+    name.fill("user/nothing")
+    name.press("Enter")
+    expect(page.get_by_text("The Hub has no public model user/nothing; check its name.")).to_be_visible(timeout=20_000)
+    name.fill("user/tiny")
+    name.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="user/tiny is in use: neutral")).to_be_visible(timeout=20_000)
+    # It does not know how frequent the expressions were when it was trained.
+    expect(slider).to_be_disabled()
+    upload(page, "photo", photo_path)
+    expect(page.get_by_role("status").filter(has_text="One face was found.")).to_be_visible(timeout=20_000)
+    page.close()
+
+
+def test_the_named_api_gives_faces_with_their_maps(client, photo_path):
+    [face] = client.predict(handle_file(photo_path), api_name="/predict")
+    assert face["expressions"][0]["label"] == "happiness" and face["score"] > 0.9
+    kind, content = face["relevance_map"].split(",")
+    assert kind == "data:image/png;base64" and base64.b64decode(content).startswith(b"\x89PNG")
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    assert list(named) == ["/predict"]
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "sentence"),
+    [
+        ("big.jpg", lambda path: path.write_bytes(bytes(50_000_000)), "big.jpg has 50 MB, but 20 MB are read at most"),
+        ("bomb.png", lambda path: write_bomb(path, 60_000, 60_000), "bomb.png says that it has over 50,000,000 pixels"),
+        ("notes.txt", lambda path: path.write_text("no picture"), "notes.txt is not an image that can be read"),
+    ],
+)
+def test_the_api_refuses_in_one_sentence_and_goes_on(client, photo_path, tmp_path, name, make, sentence):
+    make(tmp_path / name)
+    with pytest.raises(AppError, match=sentence):
+        client.predict(handle_file(tmp_path / name), api_name="/predict")
+    assert len(client.predict(handle_file(photo_path), api_name="/predict")) == 1
+
+
+def test_names_that_climb_out_of_a_folder_stay_inside(server, photo_path, tmp_path):
+    address = server[0]
+    sent = {"files": ("../../../../climbed.jpg", photo_path.read_bytes(), "image/jpeg")}
+    [stored] = httpx.post(f"{address}/gradio_api/upload", files=sent).json()
+    assert ".." not in stored and Path(stored).name == "climbed.jpg" and Path(stored).is_file()
+    # Files that nobody uploaded are not read, whoever names them.
+    body = {"data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]}
+    event = httpx.post(f"{address}/gradio_api/call/predict", json=body).json()["event_id"]
+    answer = httpx.get(f"{address}/gradio_api/call/predict/{event}", timeout=30).text
+    assert "event: error" in answer and "root:" not in answer
+    assert httpx.get(f"{address}/gradio_api/file=/etc/passwd").status_code == 403
+
+
+def memory(process: subprocess.Popen) -> int:
+    """Resident bytes of a process."""
+    pages = Path(f"/proc/{process.pid}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="memory is read from /proc")
+def test_twenty_users_at_once_do_not_fail_and_memory_stays(server, photo_path):
+    address, process, _ = server
+    clients = [Client(address, verbose=False) for _ in range(20)]
+
+    def ask(user: Client, requests: int) -> int:
+        return sum(len(user.predict(handle_file(photo_path), api_name="/predict")) for _ in range(requests))
+
+    with ThreadPoolExecutor(20) as users:
+        assert sum(users.map(ask, clients, [5] * 20)) == 100
+        before = memory(process)
+        assert sum(users.map(ask, clients, [25] * 20)) == 500
+    assert memory(process) <= 1.1 * before

@@ -1,0 +1,55 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from helpers import RECIPE, columns, weights
+
+from modeling_fer.training.cross_validation import cross_validate, learned_positions, start_cross_validation
+from modeling_fer.training.recipe import Recipe, read_overrides
+
+SUBJECTS = [f"S{number // 3:02d}" for number in range(72)]
+
+
+def validated(recipe, folder):
+    data = columns(72)
+    return cross_validate(recipe, data, start_cross_validation(recipe, data, SUBJECTS, folder, folds=3), folder, cpu=True)
+
+
+def test_every_image_is_tested_once_and_finished_folds_are_kept(tmp_path):
+    recipe = Recipe(**{**vars(RECIPE), "epochs": 4})
+    summary = validated(recipe, tmp_path)
+    assert np.sum(summary["confusion"]) == 72
+    assert np.sum(summary["confusion"], axis=1).tolist() == [24, 24, 24]
+    assert summary["pooled_accuracy"] == pytest.approx(np.trace(summary["confusion"]) / 72)
+    accuracies = [fold["accuracy"] for fold in summary["folds"]]
+    assert (summary["accuracy"], summary["accuracy_deviation"]) == pytest.approx(
+        (np.mean(accuracies), np.std(accuracies, ddof=1))
+    )
+    assert json.loads((tmp_path / "results.json").read_text()) == summary
+
+    (tmp_path / "fold-2" / "result.json").unlink()
+    written = (tmp_path / "fold-1" / "metrics.jsonl").read_text()
+    assert validated(recipe, tmp_path) == summary
+    assert (tmp_path / "fold-1" / "metrics.jsonl").read_text() == written
+    with pytest.raises(ValueError, match="started with epochs = 4, but the recipe now says 3"):
+        validated(RECIPE, tmp_path)
+
+
+def test_settings_without_a_value_are_named():
+    assert read_overrides(["epochs=2", "augmentation={flip: 0.5}"]) == {"epochs": 2, "augmentation": {"flip": 0.5}}
+    with pytest.raises(ValueError, match="'epochs' is not a setting; give KEY=VALUE"):
+        read_overrides(["epochs"])
+
+
+def test_without_a_choice_the_last_epoch_is_kept_and_all_who_are_not_tested_are_learned_from(tmp_path):
+    recipe = Recipe(**{**vars(RECIPE), "epochs": 2, "selection": "last", "learning_rate": 1e-9})
+    data = columns(72)
+    folds = start_cross_validation(recipe, data, SUBJECTS, tmp_path, folds=3)
+    for fold in folds:
+        assert sorted([*learned_positions(recipe, fold), *fold.test]) == list(range(72))
+        assert learned_positions(RECIPE, fold).tolist() == fold.train.tolist()
+    cross_validate(recipe, data, folds, tmp_path, cpu=True)
+    for fold in (1, 2, 3):
+        best, last = (weights(tmp_path / f"fold-{fold}" / name) for name in ("best", "last"))
+        assert all(torch.equal(best[name], last[name]) for name in best)

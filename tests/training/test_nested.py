@@ -1,0 +1,53 @@
+"""Settings searched inside each fold, on small drawn images."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers import RECIPE, columns, fer
+
+from modeling_fer.training.cross_validation import start_cross_validation
+from modeling_fer.training.nested import Nested, check_same_grid, cross_validate_nested, write_grid
+from modeling_fer.training.recipe import Recipe
+
+GRID = {"learning_rate": [1e-7, 1e-2]}
+
+
+def nested_of(data):
+    return Nested(GRID, lambda tried: (Recipe(**{**vars(RECIPE), "epochs": 3, **tried}), data))
+
+
+def test_each_fold_takes_the_settings_that_validate_best(tmp_path):
+    data = columns(48)
+    subjects = [f"S{number // 3:02d}" for number in range(48)]
+    folds = start_cross_validation(RECIPE, data, subjects, tmp_path, folds=2)
+    summary = cross_validate_nested(nested_of(data), data, folds, tmp_path, cpu=True)
+    assert np.sum(summary["confusion"]) == 48
+    for number, fold in enumerate(summary["folds"], start=1):
+        rates = {}
+        for run in (tmp_path / f"fold-{number}").glob("*/split-1"):
+            rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+            rates[run.parent.name] = max(row["accuracy"] for row in rows)
+        chosen = f"learning_rate={fold['settings']['learning_rate']}"
+        assert len(rates) == 2 and rates[chosen] == max(rates.values())
+    assert summary["seconds"] > 0
+
+    (tmp_path / "fold-2" / "result.json").unlink()
+    assert cross_validate_nested(nested_of(data), data, folds, tmp_path, cpu=True) == summary
+
+
+def test_another_grid_does_not_go_on(tmp_path):
+    check_same_grid(GRID, tmp_path)
+    (tmp_path / "recipe.yaml").write_text("epochs: 1")
+    with pytest.raises(ValueError, match="started without --nested"):
+        check_same_grid(GRID, tmp_path)
+    write_grid(GRID, tmp_path)
+    check_same_grid(GRID, tmp_path)
+    for other in (None, {"learning_rate": [1.0]}):
+        with pytest.raises(ValueError, match="started with the grid"):
+            check_same_grid(other, tmp_path)
+
+
+def test_a_grid_without_nested_is_wrong_usage(tmp_path):
+    done = fer("cross-validate", "ckplus48_hybrid", "--data", tmp_path, "--output", tmp_path / "out", "--grid", "grid.yaml")
+    assert done.returncode == 2 and "--nested" in done.stderr
