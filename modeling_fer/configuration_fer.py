@@ -78,6 +78,9 @@ class FerConfig(PreTrainedConfig):
             `"batch"` puts a batch normalization after each convolution but the one that makes the relevance map.
         relevance_activation (`str`, defaults to `"linear"`):
             Activation of the relevance map, `"linear"` or `"sigmoid"`.
+        gated_maps (`int`, defaults to 1):
+            Feature maps that the relevance map is multiplied with. 1 is the paper's, in the e-block alone; with more, what the last
+            blocks (or stages) before it give is gated too, so that less of a dark place reaches the answer by its neighbours.
         regularization (`str`, defaults to `"hybrid"`):
             `"none"` (baseline CNN without a facial-parts module), `"fully"` (eq. 4), `"weakly"` (eq. 5) or `"hybrid"`.
         facial_parts_weight (`float`, *optional*):
@@ -137,6 +140,7 @@ class FerConfig(PreTrainedConfig):
     dropout: int | float = 0.0
     normalization: str = "none"
     relevance_activation: str = "linear"
+    gated_maps: int = 1
     regularization: str = "hybrid"
     facial_parts_weight: int | float | None = None
     sparsity_weight: int | float = 1.0
@@ -226,6 +230,12 @@ class FerConfig(PreTrainedConfig):
             raise ValueError(
                 f"residual_blocks is {self.residual_blocks}, but must have a number for each of the {self.representation_depth} "
                 "stages of representation_depth."
+            )
+        most = 1 if self.backbone is not None else self.representation_depth + 1
+        if not 1 <= self.gated_maps <= most:
+            raise ValueError(
+                f"gated_maps is {self.gated_maps}, but must be at least 1 and at most {most}: the e-block and "
+                + ("nothing of a timm backbone." if self.backbone is not None else "the blocks of representation_depth.")
             )
         for field in ("facial_parts_depth", "representation_depth"):
             if self.image_size < 2 ** getattr(self, field):

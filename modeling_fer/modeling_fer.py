@@ -60,37 +60,44 @@ class FacialParts(nn.Module):
         return relevance_map
 
 
+def gate(features: Tensor, relevance_map: Tensor | None) -> Tensor:
+    """`a ⊙ x̂` (eq. 1), with x̂ resized to the feature map by averaging over areas.
+
+    Args:
+        features: (batch, channels, h, w).
+        relevance_map: (batch, 1, height, width) of any size, or None for the baseline CNN, which has no gate.
+
+    Returns:
+        (batch, channels, h, w), zero wherever the relevance map is.
+    """
+    if relevance_map is None:
+        return features
+    return features * F.adaptive_avg_pool2d(relevance_map, (features.shape[-2], features.shape[-1]))
+
+
 class ExpressionBlock(nn.Module):
-    """The e-block (eq. 1): `a_l = ReLU(W * a_{l-1}) ⊙ x̂`, with x̂ resized to the feature map by averaging over areas."""
+    """The e-block (eq. 1): `a_l = ReLU(W * a_{l-1}) ⊙ x̂`."""
 
     def __init__(self, config: FerConfig, channels: int):
         super().__init__()
         self.conv = ConvLayer(config, channels, channels)
 
     def forward(self, features: Tensor, relevance_map: Tensor | None) -> Tensor:
-        """
-        Args:
-            features: (batch, channels, h, w).
-            relevance_map: (batch, 1, height, width) of any size, or None for the baseline CNN, which has no gate.
-
-        Returns:
-            (batch, channels, h, w), zero wherever the relevance map is.
-        """
-        features = self.conv(features)
-        if relevance_map is None:
-            return features
-        return features * F.adaptive_avg_pool2d(relevance_map, (features.shape[-2], features.shape[-1]))
+        """Takes and gives what `gate` does."""
+        return gate(self.conv(features), relevance_map)
 
 
 class Representation(nn.Module):
-    """Features gated by the relevance map, h = F(x, x̂): L_F [conv, conv, pool] blocks or a timm backbone, then the e-block."""
+    """Features gated by the relevance map, h = F(x, x̂): L_F [conv, conv, pool] blocks or a timm backbone, then the e-block. More
+    `gated_maps` than one gate the last blocks too.
+    """
 
     def __init__(self, config: FerConfig):
         super().__init__()
         if config.backbone is None:
             channels = doubled_channels(config.representation_filters, config.representation_depth)
             if config.representation_block == "residual":
-                self.blocks: nn.Module = ResidualStages(config, channels)
+                self.blocks: nn.Sequential | TimmBackbone = ResidualStages(config, channels)
             else:
                 inputs = [config.num_channels, *channels[:-1]]
                 self.blocks = nn.Sequential(
@@ -104,10 +111,20 @@ class Representation(nn.Module):
             self.blocks = backbone
             out_channels = self.out_features = backbone.out_channels
         self.expression_block = ExpressionBlock(config, out_channels)
+        self.gated_blocks = config.gated_maps - 1
 
     def forward(self, pixel_values: Tensor, relevance_map: Tensor | None) -> Tensor:
         """(batch, num_channels, height, width) and (batch, 1, height, width) -> (batch, channels, h, w)."""
-        features: Tensor = self.expression_block(self.blocks(pixel_values), relevance_map)
+        features: Tensor = self.expression_block(self._look(pixel_values, relevance_map), relevance_map)
+        return features
+
+    def _look(self, features: Tensor, relevance_map: Tensor | None) -> Tensor:
+        if isinstance(self.blocks, TimmBackbone):
+            return self.blocks(features)
+        for number, block in enumerate(self.blocks):
+            features = block(features)
+            if number >= len(self.blocks) - self.gated_blocks:
+                features = gate(features, relevance_map)
         return features
 
 

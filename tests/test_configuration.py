@@ -38,6 +38,8 @@ def test_weight_of_the_facial_parts_loss_defaults_to_the_papers(regularization, 
         ("heatmap_sigma", 0),
         ("representation_block", "dense"),
         ("residual_blocks", [2, 0, 2]),
+        ("gated_maps", 0),
+        ("gated_maps", 5),
         ("drop_path", 1.0),
         ("auxiliary_weight", -0.5),
         ("temperature", 0.0),
@@ -59,6 +61,12 @@ def test_a_residual_representation_needs_a_number_of_blocks_for_each_stage(block
     with pytest.raises(StrictDataclassError, match="a number for each of the 3 stages of representation_depth"):
         FerConfig(representation_block="residual", residual_blocks=blocks)
     assert FerConfig(residual_blocks=blocks).residual_blocks == blocks
+
+
+def test_a_timm_backbone_has_one_gated_map():
+    with pytest.raises(StrictDataclassError, match="gated_maps is 2, but must be at least 1 and at most 1"):
+        FerConfig(backbone="resnet10t", gated_maps=2)
+    assert FerConfig(gated_maps=4).gated_maps == 4
 
 
 def test_a_prior_needs_shares_that_sum_to_one():

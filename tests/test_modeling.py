@@ -207,6 +207,20 @@ def test_the_relevance_map_gates_a_residual_representation():
     assert features[..., :3].abs().max() > 0
 
 
+@pytest.mark.parametrize("make_config", [tiny_config, residual_config])
+def test_with_more_gated_maps_less_of_a_dark_place_is_seen(make_config):
+    seen = []
+    for gated_maps in (1, 2, 3):
+        torch.manual_seed(0)
+        model = FerForImageClassification(make_config(gated_maps=gated_maps, image_size=48))
+        pixel_values = torch.randn(2, 1, 48, 48, requires_grad=True)
+        relevance_map = torch.ones(2, 1, 48, 48)
+        relevance_map[..., 24:] = 0
+        model.fer.representation(pixel_values, relevance_map).sum().backward()
+        seen.append(float(pixel_values.grad[..., 24:].abs().sum()))
+    assert seen[0] > seen[1] > seen[2] > 0
+
+
 @pytest.mark.parametrize(("normalization", "squeeze_excitation"), [("none", False), ("batch", False), ("batch", True)])
 def test_gradient_reaches_the_residual_stem_and_every_block(normalization, squeeze_excitation):
     config = residual_config(normalization=normalization, squeeze_excitation=squeeze_excitation)
