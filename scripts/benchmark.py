@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
@@ -160,7 +161,7 @@ def table(results: dict[str, Any]) -> str:
     first = next(iter(packages.values()))
     for name, other in packages.items():
         if name.endswith((" (PyPI)", " (npm)")):
-            lines += ["", f"{next(iter(packages))} against {name}: {ratios(first, other)}."]
+            lines += ["", textwrap.fill(f"{next(iter(packages))} against {name}: {ratios(first, other)}.", 119)]
     return "\n".join(lines)
 
 
