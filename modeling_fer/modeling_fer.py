@@ -120,7 +120,8 @@ class Representation(nn.Module):
 
     def _look(self, features: Tensor, relevance_map: Tensor | None) -> Tensor:
         if isinstance(self.blocks, TimmBackbone):
-            return self.blocks(features)
+            last: Tensor = self.blocks(features)
+            return last
         for number, block in enumerate(self.blocks):
             features = block(features)
             if number >= len(self.blocks) - self.gated_blocks:

@@ -59,6 +59,8 @@ ABLATION = {
     "sparse_map": "--set model.hybrid_weakly_weight=0.02",
 }
 """What is changed of the recipe fer_tiny, one thing at a time, to see what it brings."""
+FORMS = ("reference", "landmarks_only", "three_gated_maps", "light_pull", "sigmoid_map", "sparse_map")
+"""Those of them whose maps are checked: what might make a map more faithful."""
 QUICK_IMAGES, QUICK_PEOPLE = 120, 24
 
 
@@ -126,10 +128,18 @@ def list_steps(scale: Scale) -> dict[str, Step]:
     starts = [
         f"{method}={runs}/compare/start/{method}/best" for method in ("fully", "weakly", "hybrid") if method in scale.methods
     ]
+    forms = [f"{change}={runs}/ablation/{change}/best" for change in FORMS if change in scale.changes]
     return {
         "methods": Step(list_comparison(scale)),
         "nested": Step(list_nested(scale)),
         "ablation": Step(list_ablation(scale)),
+        "forms": Step(
+            [
+                f"python scripts/check_explanations.py {' '.join(forms)} {votes} --split validation --images {scale.images} "
+                f"--output {results}/forms.json"
+            ],
+            after=["ablation"],
+        ),
         "checkpoints": Step(list_training(scale)),
         "suite": Step(
             [

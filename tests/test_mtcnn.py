@@ -11,11 +11,10 @@ import torch
 from facenet_pytorch import MTCNN
 from helpers import ROOT
 from PIL import Image
-from torch.nn.functional import adaptive_avg_pool2d
 from torchvision.ops import nms
 
 from modeling_fer.detector_files_fer import PACKAGED
-from modeling_fer.mtcnn_fer import TALL, WINDOW, Mtcnn, Picture, suppress
+from modeling_fer.mtcnn_fer import Mtcnn, suppress
 
 ASTRONAUT = Image.open(ROOT / "space/examples/astronaut.jpg").convert("RGB")
 REFERENCE, OURS = MTCNN(keep_all=True), Mtcnn(PACKAGED / "mtcnn", threads=1)
@@ -73,33 +72,6 @@ def test_several_faces_are_found():
 def test_a_picture_too_small_for_a_face_has_none(shape):
     found = OURS(np.full((*shape, 3), 128, np.uint8))
     assert found.boxes.shape == (0, 4) and found.points.shape == (0, 5, 2) and found.scores.shape == (0,)
-
-
-@pytest.mark.parametrize("height", [83, TALL + 1])
-def test_areas_are_averaged_as_pytorch_does(height):
-    pixels = np.random.default_rng(0).integers(200, 256, (height, 131, 3), dtype=np.uint8)
-    picture = Picture(pixels)
-    for left, top, right, bottom, rows, columns in (
-        (0, 0, 131, height, 49, 70),
-        (20, 3, 75, 60, 24, 24),
-        (7, 9, 20, 19, 48, 48),
-    ):
-        part = torch.from_numpy(pixels[top:bottom, left:right].copy()).permute(2, 0, 1).float()
-        expected = adaptive_avg_pool2d(part, (rows, columns)).numpy()
-        averages = np.empty((3, rows, columns), np.float32)
-        picture.average((left, top, right, bottom), (rows, columns), averages)
-        np.testing.assert_allclose(averages, expected, atol=1e-3)
-        some = np.empty((3, 9, 11), np.float32)
-        picture.average((left, top, right, bottom), (rows, columns), some, 7, 5)
-        np.testing.assert_allclose(some, expected[:, 7:16, 5:16], atol=1e-3)
-
-
-def test_two_bytes_hold_the_sums_of_the_tallest_picture():
-    picture = Picture(np.full((TALL, 20, 3), 255, np.uint8))
-    averages = np.empty((3, WINDOW, WINDOW), np.float32)
-    picture.average((0, 0, 20, TALL), (WINDOW, WINDOW), averages)
-    assert picture.sums.dtype == np.uint16
-    np.testing.assert_allclose(averages, 255, atol=1e-3)
 
 
 def test_suppression_is_torchvisions():

@@ -120,5 +120,7 @@ def test_lines_of_prose_are_at_most_120_characters_long():
         for token in MarkdownIt().parse("\n".join(lines)):
             begin, end = token.map if token.type == "inline" and token.map else (0, 0)
             # Rows of tables and pictures cannot be broken.
-            long += [f"{file.name}: {line}" for line in lines[begin:end] if len(line) > 120 and not line.startswith(("|", "!["))]
+            long += [
+                f"{file.name}: {line}" for line in lines[begin:end] if len(line) > 120 and not line.startswith(("|", "!["))
+            ]
     assert long == []

@@ -66,6 +66,7 @@ def test_all_of_it_runs_on_a_small_share(fer_data, tmp_path):
         "cost",
         "gate",
         "ablation",
+        "forms",
         "search",
         "prior",
     }
