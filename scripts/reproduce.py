@@ -232,7 +232,7 @@ def list_nested(scale: Scale) -> list[str]:
 
 def list_ablation(scale: Scale) -> list[str]:
     """The small network trained for a few epochs, with one thing changed in each run."""
-    runs, training = scale.runs / "ablation", scale.training or "--set epochs=2"
+    runs, training = scale.runs / "ablation", scale.training or "--set epochs=2 --set warmup_epochs=0.25 --set ema_decay=0.98"
     commands = [
         f"fer train fer_tiny --data {scale.data}/fer2013 --output {runs}/{change} {training} {ABLATION[change]}".strip()
         for change in scale.changes
