@@ -8,8 +8,8 @@ from benchmarks.packages import Package
 from compare_packages import MEASUREMENTS, ask, measure, read_answer, read_images, run, score
 from helpers import ROOT, run_script
 from PIL import Image
-from reproduce import share_data
 from result_tables import packages_table
+from small_share import share_data
 
 from modeling_fer.training.measurement import read_results
 

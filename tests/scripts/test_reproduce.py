@@ -6,7 +6,8 @@ import sys
 
 import pytest
 from helpers import ROOT, run_script
-from reproduce import Scale, in_order, list_steps, quick_scale, run
+from reproduce import in_order, run
+from reproduce_steps import Scale, list_steps, quick_scale
 
 FULL = Scale(ROOT / "prepared", ROOT / "runs", ROOT / "results", ROOT / "docs")
 

@@ -1,0 +1,280 @@
+"""The tables that scripts/reproduce.py makes, and the commands that each comes from."""
+
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modeling_fer.training.search import name_settings, read_grid
+
+ROOT = Path(__file__).parents[1]
+METHODS = {
+    "baseline": "--set model.regularization=none",
+    "sparsity": "--set model.regularization=weakly --set model.contiguity_weight=0",
+    "contiguity": "--set model.regularization=weakly --set model.sparsity_weight=0",
+    "weakly": "--set model.regularization=weakly",
+    "fully": "--set model.regularization=fully",
+    "hybrid": "--set model.regularization=hybrid",
+}
+"""The methods of the comparison on CK+48, and the settings of each."""
+ABLATION = {
+    "reference": "",
+    "plain_blocks": "--set model.representation_block=plain",
+    "squeeze_excitation": "--set model.squeeze_excitation=true",
+    "stochastic_depth": "--set model.drop_path=0.1",
+    "dropout": "--set model.dropout=0.2",
+    "timm_backbone": "--set model.backbone=resnet10t",
+    "no_gate": "--set model.regularization=none",
+    "landmarks_only": "--set model.regularization=fully",
+    "votes_only": "--set target=votes",
+    "joint_votes": "--set target=joint",
+    "classes_as_they_are": "--set class_balancing=0",
+    "mixup": "--set augmentation.mixup=0.5 --set augmentation.mixup_alpha=0.4",
+    "random_erasing": "--set augmentation.erase=0.2",
+    "degraded_images": "--set augmentation.gamma=0.2 --set augmentation.shadow=0.1 --set augmentation.blur=0.1 "
+    "--set augmentation.downscale=0.1 --set augmentation.noise=0.02 --set augmentation.jpeg=0.1",
+    "teacher": "--set teachers=[fer-base] --set teacher_weight=0.7",
+    "three_gated_maps": "--set model.gated_maps=3",
+    "light_pull": "--set model.facial_parts_weight=0.1",
+    "sigmoid_map": "--set model.relevance_activation=sigmoid",
+    "sparse_map": "--set model.hybrid_weakly_weight=0.02",
+}
+"""What is changed of the recipe fer_tiny, one thing at a time, to see what it brings."""
+FORMS = ("reference", "landmarks_only", "three_gated_maps", "light_pull", "sigmoid_map", "sparse_map")
+"""Those of them whose maps are checked: what might make a map more faithful."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is run, and where it is written.
+
+    Attributes:
+        data: holds the prepared data sets fer2013 and ckplus48.
+        runs, results, docs: folders of runs, results and pictures.
+        dlib: file of dlib's face recognition network, which fer-base starts from.
+        methods, seeds, folds: of the comparison.
+        changes: of the ablation.
+        images: that explanations are checked on.
+        seconds: that each network is timed for.
+        training: settings of every training, beside its own.
+        base, tiny: the checkpoints that are measured.
+        fer_python, npm_folder: where the packages are installed that the checkpoints are compared with; None to leave them out.
+    """
+
+    data: Path
+    runs: Path
+    results: Path
+    docs: Path
+    dlib: str = "dlib_face_recognition_resnet_model_v1.dat"
+    methods: tuple[str, ...] = tuple(METHODS)
+    changes: tuple[str, ...] = tuple(ABLATION)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    folds: int = 10
+    images: int = 300
+    seconds: float = 5.0
+    training: str = ""
+    start: str = ""
+    base: str = "fer-base"
+    tiny: str = "fer-tiny"
+    fer_python: str | None = "other-packages/bin/python"
+    npm_folder: str | None = "other-packages"
+
+
+def quick_scale(data: Path, runs: Path) -> Scale:
+    """A small share of everything."""
+    base, tiny = (str(runs / name / "released") for name in ("fer_base_mixed", "fer_tiny_distilled"))
+    training = "--set epochs=1 --set warmup_epochs=0 --set ema_decay=0.5"
+    return Scale(
+        data, runs, runs / "results", runs / "docs", methods=("baseline", "hybrid"), changes=("reference", "teacher"), seeds=(0,),
+        folds=2, images=24, seconds=0.5, training=training, start="--set initial_checkpoint=fer-base", base=base, tiny=tiny,
+        fer_python=None, npm_folder=None,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Step:
+    """A table, the commands that it comes from, and the tables that must be there before."""
+
+    commands: list[str]
+    after: list[str] = field(default_factory=list)
+
+
+def list_steps(scale: Scale) -> dict[str, Step]:
+    """All tables, by name, in an order in which they can be made."""
+    data, runs, results, docs = scale.data, scale.runs, scale.results, scale.docs
+    votes, measured = f"--data {data}/fer2013", " ".join(bundled(scale))
+    # The bundled checkpoints are there; a small share trains its own.
+    trained = ["checkpoints"] if scale.start else []
+    starts = [
+        f"{method}={runs}/compare/start/{method}/best" for method in ("fully", "weakly", "hybrid") if method in scale.methods
+    ]
+    forms = [f"{change}={runs}/ablation/{change}/best" for change in FORMS if change in scale.changes]
+    return {
+        "methods": Step(list_comparison(scale)),
+        "nested": Step(list_nested(scale)),
+        "ablation": Step(list_ablation(scale)),
+        "forms": Step(
+            [
+                f"python scripts/check_explanations.py {' '.join(forms)} {votes} --split validation --images {scale.images} "
+                f"--output {results}/forms.json"
+            ],
+            after=["ablation"],
+        ),
+        "checkpoints": Step(list_training(scale)),
+        "suite": Step(
+            [
+                f"fer evaluate {scale.base} --suite {data} --output {results}/fer-base.json",
+                f"fer evaluate {scale.tiny} --suite {data} --output {results}/fer-tiny.json",
+            ],
+            after=trained,
+        ),
+        "probabilities": Step(
+            [
+                f"python scripts/measure_probabilities.py {measured} {votes} --output {results}/probabilities.json "
+                f"--figure {docs}/reliability.png"
+            ],
+            after=trained,
+        ),
+        "robustness": Step(
+            [
+                f"python scripts/measure_robustness.py {measured} {votes} --output {results}/robustness.json "
+                f"--figure {docs}/robustness.png"
+            ],
+            after=trained,
+        ),
+        "faithfulness": Step(
+            [
+                f"python scripts/check_explanations.py {measured} {' '.join(starts)} {votes} --images {scale.images} "
+                f"--output {results}/faithfulness.json --figure {docs}/faithfulness.png"
+            ],
+            after=[*trained, "methods"],
+        ),
+        "cost": Step(
+            [
+                f"python scripts/measure_cost.py --checkpoints {measured} --recipe ckplus48_hybrid --seconds {scale.seconds} "
+                f"--output {results}/cost.json"
+            ],
+            after=trained,
+        ),
+        "maps": Step(list_maps(scale)),
+        "gate": Step(
+            [
+                f"python scripts/study_gate.py ckplus48_hybrid --data {data}/ckplus48 --output {runs}/gate --folds 1 "
+                f"--summary {results}/gate.json --set {'epochs=1' if scale.training else 'epochs=10'}"
+            ]
+        ),
+        **list_packages(scale),
+    }  # fmt: skip
+
+
+def bundled(scale: Scale) -> list[str]:
+    """The checkpoints that are measured, as NAME=CHECKPOINT where they do not lie in the package."""
+    pairs = (("fer-base", scale.base), ("fer-tiny", scale.tiny))
+    return [name if name == checkpoint else f"{name}={checkpoint}" for name, checkpoint in pairs]
+
+
+def list_comparison(scale: Scale) -> list[str]:
+    """The paper's methods on CK+48, from scratch and from a network that was pre-trained on FER+ by the same method."""
+    runs, data = scale.runs / "compare", scale.data
+    settings = {method: f"{METHODS[method]} {scale.training}".strip() for method in scale.methods}
+    # A network that knows faces already needs half of the epochs.
+    fewer = "" if scale.training else " --set epochs=12"
+    commands = []
+    # Seed by seed, so that a comparison that is stopped has all methods of some seeds.
+    for seed, method in itertools.product(scale.seeds, scale.methods):
+        start = f"{runs}/start/{method}"
+        if seed == scale.seeds[0]:
+            commands.append(f"fer train ferplus_compare --data {data}/fer2013 --output {start} {settings[method]}")
+        folds = f"fer cross-validate ckplus48_hybrid --data {data}/ckplus48 --folds {scale.folds} --set seed={seed} {settings[method]}"
+        pretrained = f"--set initial_checkpoint={start}/best{fewer}"
+        commands.append(f"{folds} --output {runs}/{method}_pretrained-{seed} {pretrained}")
+        commands.append(f"{folds} --output {runs}/{method}-{seed}")
+    for seed in scale.seeds[:1]:
+        literal = f"fer cross-validate ckplus48_literal --data {data}/ckplus48 --folds {scale.folds} --set seed={seed}"
+        epochs = "--set epochs=1" if scale.training else ""
+        commands.append(f"{literal} --output {runs}/literal-{seed} {epochs}".strip())
+    tabulated = f"--output {scale.results}/ckplus48.json --figure {scale.docs}/ckplus48_methods.png"
+    return [*commands, f"python scripts/tabulate_results.py {runs} {tabulated}"]
+
+
+def list_nested(scale: Scale) -> list[str]:
+    """The paper's own protocol, a search inside each fold, for the baseline and the hybrid network on as many combinations."""
+    runs, data = scale.runs / "nested", scale.data
+    commands = []
+    for method, grid in (("baseline", "ckplus48_baseline"), ("hybrid", "ckplus48")):
+        settings = f"{METHODS[method]} {scale.training}".strip()
+        commands.append(
+            f"fer cross-validate ckplus48_hybrid --data {data}/ckplus48 --folds {scale.folds} --nested "
+            f"--grid scripts/grids/{grid}.yaml --output {runs}/{method}-0 {settings}"
+        )
+    return [*commands, f"python scripts/tabulate_results.py {runs} --output {scale.results}/ckplus48_nested.json"]
+
+
+def list_ablation(scale: Scale) -> list[str]:
+    """The small network trained for a few epochs, with one thing changed in each run."""
+    runs, training = scale.runs / "ablation", scale.training or "--set epochs=2 --set warmup_epochs=0.25 --set ema_decay=0.98"
+    commands = [
+        f"fer train fer_tiny --data {scale.data}/fer2013 --output {runs}/{change} {training} {ABLATION[change]}".strip()
+        for change in scale.changes
+    ]
+    return [*commands, f"python scripts/tabulate_ablation.py {runs} --output {scale.results}/ablation.json"]
+
+
+def list_maps(scale: Scale) -> list[str]:
+    """Relevance maps for several λ and γ, as in figures 9 and 10 of the paper, and those of the checkpoints."""
+    commands = []
+    for figure, method in (("figure9", "fully"), ("figure10", "weakly")):
+        grid = f"scripts/grids/{figure}.yaml"
+        commands.append(
+            f"fer search ckplus48_hybrid --data {scale.data}/ckplus48 --grid {grid} --output {scale.runs}/{figure} "
+            f"--set model.regularization={method} {scale.training}".strip()
+        )
+        values = read_grid(ROOT / grid)
+        tried = [dict(zip(values, one, strict=True)) for one in itertools.product(*values.values())]
+        models = [
+            f"'{', '.join(f'{value:g}' for value in one.values())}={scale.runs}/{figure}/{name_settings(one)}/split-1/best'"
+            for one in tried
+        ]
+        commands.append(draw_maps(scale, figure, models))
+    return [
+        *commands,
+        f"python scripts/tabulate_search.py {scale.runs}/figure9 {scale.runs}/figure10 --output {scale.results}/search.json",
+        draw_maps(scale, "checkpoint_maps", [f"{name}={name}" if "=" not in name else name for name in bundled(scale)]),
+    ]
+
+
+def draw_maps(scale: Scale, picture: str, models: list[str]) -> str:
+    """The command that draws the maps of some models for the photo of the README."""
+    photo = "--photo space/examples/astronaut.jpg --landmarks none"
+    return f"python scripts/draw_relevance_maps.py {photo} --output {scale.docs}/{picture}.png --models {' '.join(models)}"
+
+
+def list_training(scale: Scale) -> list[str]:
+    """The bundled checkpoints, from dlib's network to the finished folder."""
+    runs, votes = scale.runs, f"--data {scale.data}/fer2013"
+    start, base, longer, mixed = (runs / name for name in ("dlib-start", "fer_base", "fer_base_longer", "fer_base_mixed"))
+    first, second = runs / "fer_tiny", runs / "fer_tiny_distilled"
+    begins = scale.start or f"--set initial_checkpoint={start}"
+    commands = [
+        f"fer train fer_base {votes} --output {base} {begins} {scale.training}",
+        f"fer train fer_base_longer {votes} --output {longer} --set initial_checkpoint={base}/best {scale.training}",
+        f"fer train fer_base_mixed {votes} --output {mixed} --set initial_checkpoint={longer}/best {scale.training}",
+        f"python scripts/average_checkpoints.py {mixed}/best {longer}/best --output {mixed}/average",
+        f"python scripts/calibrate.py {mixed}/average {votes} --table {scale.results}/prior.json",
+        f"python scripts/calibrate.py {mixed}/average {votes} --auxiliary-share 0 --prior 0.5 --output {mixed}/released",
+        f"fer train fer_tiny {votes} --output {first} {scale.training}",
+        f"fer train fer_tiny_distilled {votes} --output {second} --set initial_checkpoint={first}/best "
+        f"--set 'teachers=[{base}/best]' {scale.training}",
+        f"python scripts/calibrate.py {second}/best {votes} --auxiliary-share 0 --prior 0.5 --output {second}/released",
+    ]
+    if not scale.start:
+        commands.insert(0, f"python scripts/convert_dlib.py {scale.dlib} --recipe fer_base {votes} --output {start}")
+    return [command.strip() for command in commands]
+
+
+def list_packages(scale: Scale) -> dict[str, Step]:
+    """The checkpoints beside other packages, where these are installed."""
+    if scale.fer_python is None or scale.npm_folder is None:
+        return {}
+    installed = f"--fer-python {scale.fer_python} --npm-folder {scale.npm_folder}"
+    command = f"python scripts/compare_packages.py --data {scale.data} {installed} --output {scale.results}/packages.json"
+    return {"packages": Step([command], after=["suite"])}
