@@ -18,25 +18,25 @@ METHODS = {
 """The methods of the comparison on CK+48, and the settings of each."""
 ABLATION = {
     "reference": "",
-    "plain_blocks": "--set model.representation_block=plain",
-    "squeeze_excitation": "--set model.squeeze_excitation=true",
-    "stochastic_depth": "--set model.drop_path=0.1",
-    "dropout": "--set model.dropout=0.2",
-    "timm_backbone": "--set model.backbone=resnet10t",
-    "no_gate": "--set model.regularization=none",
     "landmarks_only": "--set model.regularization=fully",
-    "votes_only": "--set target=votes",
-    "joint_votes": "--set target=joint",
-    "classes_as_they_are": "--set class_balancing=0",
-    "mixup": "--set augmentation.mixup=0.5 --set augmentation.mixup_alpha=0.4",
-    "random_erasing": "--set augmentation.erase=0.2",
-    "degraded_images": "--set augmentation.gamma=0.2 --set augmentation.shadow=0.1 --set augmentation.blur=0.1 "
-    "--set augmentation.downscale=0.1 --set augmentation.noise=0.02 --set augmentation.jpeg=0.1",
-    "teacher": "--set teachers=[fer-base] --set teacher_weight=0.7",
     "three_gated_maps": "--set model.gated_maps=3",
     "light_pull": "--set model.facial_parts_weight=0.1",
     "sigmoid_map": "--set model.relevance_activation=sigmoid",
     "sparse_map": "--set model.hybrid_weakly_weight=0.02",
+    "no_gate": "--set model.regularization=none",
+    "plain_blocks": "--set model.representation_block=plain",
+    "votes_only": "--set target=votes",
+    "joint_votes": "--set target=joint",
+    "teacher": "--set teachers=[fer-base] --set teacher_weight=0.7",
+    "timm_backbone": "--set model.backbone=resnet10t",
+    "squeeze_excitation": "--set model.squeeze_excitation=true",
+    "classes_as_they_are": "--set class_balancing=0",
+    "degraded_images": "--set augmentation.gamma=0.2 --set augmentation.shadow=0.1 --set augmentation.blur=0.1 "
+    "--set augmentation.downscale=0.1 --set augmentation.noise=0.02 --set augmentation.jpeg=0.1",
+    "mixup": "--set augmentation.mixup=0.5 --set augmentation.mixup_alpha=0.4",
+    "random_erasing": "--set augmentation.erase=0.2",
+    "dropout": "--set model.dropout=0.2",
+    "stochastic_depth": "--set model.drop_path=0.1",
 }
 """What is changed of the recipe fer_tiny, one thing at a time, to see what it brings."""
 FORMS = ("reference", "landmarks_only", "three_gated_maps", "light_pull", "sigmoid_map", "sparse_map")
