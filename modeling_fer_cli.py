@@ -315,6 +315,40 @@ def evaluate(
             evaluate_one(model, data, measurement, target, rename or [], output, confusion)
 
 
+@app.command()
+def calibrate(
+    checkpoint: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or a checkpoint in one.")],
+    data: Annotated[str, typer.Option(help="The prepared data set that it was trained on.")],
+    prior: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, help="0 answers as trained, 1 as if all expressions were equally frequent; by rule if not given."
+        ),
+    ] = None,
+    auxiliary_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="How much a second label set counts in the answers.")
+    ] = 0.0,
+    output: Annotated[Path | None, typer.Option(help="Folder for the finished checkpoint.", file_okay=False)] = None,
+    table: Annotated[Path | None, typer.Option(help="JSON file for what is printed to choose by.", dir_okay=False)] = None,
+) -> None:
+    """Fit temperature, prior, and the thresholds of "uncertain" and of sets of expressions, on validation images.
+
+    Without --output it prints what each prior scores, to choose by.
+
+    Examples: fer calibrate runs/mine --data prepared/mine
+
+    fer calibrate runs/mine --data prepared/mine --output runs/mine/calibrated
+    """
+    with explaining_usage():
+        from modeling_fer.commands.calibrate import finish_checkpoint, open_run, show_choices
+
+        trained = open_run(checkpoint, data)
+        if output is None:
+            show_choices(trained, table)
+        else:
+            finish_checkpoint(trained, auxiliary_share, prior, output)
+
+
 @app.command("cross-validate")
 def cross_validate(
     recipe: RecipeArgument,

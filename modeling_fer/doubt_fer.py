@@ -27,7 +27,7 @@ def choose_thresholds(thresholds: Mapping[str, Sequence[float]] | None, coverage
         ValueError: the checkpoint has no thresholds, or none for this coverage.
     """
     if not thresholds:
-        raise ValueError("The checkpoint has no thresholds for sets of expressions; scripts/calibrate.py fits them.")
+        raise ValueError("The checkpoint has no thresholds for sets of expressions; fer calibrate fits them.")
     for name, values in thresholds.items():
         if abs(float(name) - coverage) < 1e-9:
             return np.asarray(values, dtype=np.float64)

@@ -259,12 +259,12 @@ def list_training(scale: Scale) -> list[str]:
         f"fer train fer_base_longer {votes} --output {longer} --set initial_checkpoint={base}/best {scale.training}",
         f"fer train fer_base_mixed {votes} --output {mixed} --set initial_checkpoint={longer}/best {scale.training}",
         f"python scripts/average_checkpoints.py {mixed}/best {longer}/best --output {mixed}/average",
-        f"python scripts/calibrate.py {mixed}/average {votes} --table {scale.results}/prior.json",
-        f"python scripts/calibrate.py {mixed}/average {votes} --auxiliary-share 0 --prior 0.5 --output {mixed}/released",
+        f"fer calibrate {mixed}/average {votes} --table {scale.results}/prior.json",
+        f"fer calibrate {mixed}/average {votes} --auxiliary-share 0 --prior 0.5 --output {mixed}/released",
         f"fer train fer_tiny {votes} --output {first} {scale.training}",
         f"fer train fer_tiny_distilled {votes} --output {second} --set initial_checkpoint={first}/best "
         f"--set 'teachers=[{base}/best]' {scale.training}",
-        f"python scripts/calibrate.py {second}/best {votes} --auxiliary-share 0 --prior 0.5 --output {second}/released",
+        f"fer calibrate {second}/best {votes} --auxiliary-share 0 --prior 0.5 --output {second}/released",
     ]
     if not scale.start:
         commands.insert(0, f"python scripts/convert_dlib.py {scale.dlib} --recipe fer_base {votes} --output {start}")

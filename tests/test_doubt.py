@@ -31,7 +31,7 @@ def test_thresholds_are_chosen_by_coverage():
     assert choose_thresholds(thresholds, 0.90).tolist() == [0.1, 0.2]
     with pytest.raises(ValueError, match=r"0.85.*thresholds are for 0.9, 0.95"):
         choose_thresholds(thresholds, 0.85)
-    with pytest.raises(ValueError, match=r"no thresholds.*scripts/calibrate.py"):
+    with pytest.raises(ValueError, match=r"no thresholds.*fer calibrate"):
         choose_thresholds(None, 0.9)
 
 

@@ -1,5 +1,6 @@
 """The checkpoints that the package brings along, each a folder laid out as a Hub repository."""
 
+from difflib import get_close_matches
 from pathlib import Path
 
 DEFAULT_CHECKPOINT = "fer-base"
@@ -14,20 +15,39 @@ def checkpoint_folder(name: str = DEFAULT_CHECKPOINT) -> Path:
     Raises:
         ValueError: the package brings no checkpoint of that name.
     """
-    folder = Path(__file__).parent / name
-    if not (folder / "config.json").is_file():
-        bundled = sorted(path.parent.name for path in Path(__file__).parent.glob("*/config.json"))
-        raise ValueError(f"The package brings no checkpoint {name!r}; it brings {', '.join(bundled)}.")
-    return folder
+    if name not in list_bundled():
+        raise ValueError(f"The package brings no checkpoint {name!r}; it brings {', '.join(list_bundled())}.")
+    return Path(__file__).parent / name
+
+
+def list_bundled() -> list[str]:
+    """The names of the bundled checkpoints."""
+    return sorted(path.parent.name for path in Path(__file__).parent.glob("*/config.json"))
 
 
 def find_checkpoint(source: str | Path | None) -> str | Path:
     """What to give to `from_pretrained`: the default where there is no source, the folder of a bundled checkpoint where its name is
-    given and no folder here has that name, else the source itself.
+    given and no folder here has that name, the best epoch where a run folder is given, else the source itself.
+
+    Args:
+        source: a folder or file, a bundled checkpoint's name, or a repository of the Hub (user/name).
+
+    Raises:
+        ValueError: it is a name, and no folder or bundled checkpoint has it.
     """
     if source is None:
         return checkpoint_folder()
-    bundled = Path(__file__).parent / str(source)
-    if "/" not in str(source) and not Path(source).exists() and (bundled / "config.json").is_file():
-        return bundled
-    return source
+    path, name = Path(source), str(source)
+    if path.exists():
+        is_run = not (path / "config.json").is_file() and (path / "best" / "config.json").is_file()
+        return path / "best" if is_run else source
+    if len(path.parts) > 1:
+        return source
+    bundled = list_bundled()
+    if name not in bundled:
+        close = get_close_matches(name, bundled, n=1)
+        raise ValueError(
+            f"{name} is neither a folder nor a bundled checkpoint ({', '.join(bundled)})"
+            + (f"; did you mean {close[0]}?" if close else "; a repository of the Hub is named user/name.")
+        )
+    return checkpoint_folder(name)

@@ -56,14 +56,23 @@ def load_sets(recipe: Recipe, data: str) -> tuple[FaceColumns | FaceStream, Face
 
 
 def finish_run(trainer: Trainer) -> None:
-    """Trains to the end, and says which epoch was best.
+    """Trains to the end, and says which epoch was best, and where that is no better than a guess.
 
     Raises:
         FloatingPointError: the loss is not finite.
         OSError: something cannot be written.
     """
     best = trainer.fit()
-    trainer.accelerator.print(f"best epoch in {trainer.folder}/best: {best}")
+    classes = len(trainer.validation.labels.unique())
+    trainer.accelerator.print(
+        f"{trainer.folder}/best: epoch {trainer.progress.best_epoch}, validation accuracy {best['accuracy']:.1%}, UAR "
+        f"{best['uar']:.1%}"
+    )
+    if classes > 1 and best["uar"] <= 1 / classes + 1e-6:
+        trainer.accelerator.print(
+            f"That is no better than a guess among {classes} expressions; train longer (--set epochs=...), in smaller batches "
+            "(--set batch_size=...), or on more photos."
+        )
 
 
 if __name__ == "__main__":

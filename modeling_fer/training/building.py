@@ -9,6 +9,7 @@ import torch
 from datasets import Dataset, IterableDataset
 from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import RandomSampler, Sampler, WeightedRandomSampler
 
 from modeling_fer.checkpoints import find_checkpoint
@@ -258,6 +259,26 @@ def learning_rate_factor(recipe: Recipe, steps_an_epoch: int) -> Callable[[int],
     return factor
 
 
+def fitting_batch(recipe: Recipe, images: int, processes: int) -> int:
+    """The recipe's batch size, or a smaller one that gives an epoch its `least_steps`: two images or more, for batch normalization."""
+    return max(2, min(recipe.batch_size, images // (recipe.least_steps * processes)))
+
+
+def moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """The exponential moving average, for `AveragedModel`. Its decay begins low, as TensorFlow's does: a short run would keep its start
+    otherwise.
+
+    Args:
+        decay: that many steps lead to, in [0, 1).
+    """
+
+    def update(averages: Any, weights: Any, steps: Any) -> None:
+        count = int(steps)
+        get_ema_multi_avg_fn(min(decay, (1 + count) / (10 + count)))(averages, weights, steps)
+
+    return update
+
+
 def sampling_weights(recipe: Recipe, columns: FaceColumns) -> Tensor:
     """How often each image is drawn beside the others, (n,), float64, as `class_balancing` says."""
     targets = columns.targets.double()
@@ -267,14 +288,18 @@ def sampling_weights(recipe: Recipe, columns: FaceColumns) -> Tensor:
 def training_shares(recipe: Recipe, columns: FaceColumns) -> list[float]:
     """How frequent each class is among the labels of an epoch, with the sampling's balance; they sum to 1."""
     weights = sampling_weights(recipe, columns)
-    shares = ((columns.targets.double() * weights.unsqueeze(1)).sum(dim=0) / weights.sum()).clamp(min=1e-4)
-    return (shares / shares.sum()).tolist()
+    return positive_shares((columns.targets.double() * weights.unsqueeze(1)).sum(dim=0))
 
 
 def auxiliary_shares(recipe: Recipe, columns: FaceColumns) -> list[float]:
     """The same of the second label set, which the columns must have."""
     labels, weights = cast(Tensor, columns.auxiliary_labels), sampling_weights(recipe, columns)
-    shares = torch.bincount(labels, weights, minlength=len(columns.auxiliary_names))
+    return positive_shares(torch.bincount(labels, weights, minlength=len(columns.auxiliary_names)))
+
+
+def positive_shares(counts: Tensor) -> list[float]:
+    """Counts as shares that sum to 1. A class that never occurs gets a small one, as logarithms are taken of them."""
+    shares = (counts / counts.sum()).clamp(min=1e-4)
     return (shares / shares.sum()).tolist()
 
 

@@ -1,12 +1,17 @@
 """What a trained checkpoint's answers are adjusted to before it is released: two output layers joined, a temperature, a prior."""
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
 import torch
+from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from modeling_fer.modeling_fer import FerForImageClassification
+
+TEMPERATURES = (0.2, 5.0)
+"""The lowest and the highest temperature that a network is given."""
 
 
 def join_scores(scores: Tensor, auxiliary: Tensor, places: Sequence[int], auxiliary_share: float) -> Tensor:
@@ -76,19 +81,14 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         labels: (n,) class indices, or (n, classes) distributions.
 
     Returns:
-        A number greater than 0.
+        A number in `TEMPERATURES`: answers that are all right, or no better than a guess, would be likeliest at zero or without end.
     """
-    log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([log_temperature], max_iter=50, line_search_fn="strong_wolfe")
     logits = logits.double()
     if labels.is_floating_point():
         labels = labels.double()
 
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        value = torch.nn.functional.cross_entropy(logits / log_temperature.exp(), labels)
-        value.backward()
-        return value
+    def loss(log_temperature: float) -> float:
+        return torch.nn.functional.cross_entropy(logits / math.exp(log_temperature), labels).item()
 
-    optimizer.step(loss)
-    return log_temperature.exp().item()
+    found = minimize_scalar(loss, bounds=[math.log(bound) for bound in TEMPERATURES], method="bounded", options={"xatol": 1e-6})
+    return math.exp(found.x)

@@ -64,6 +64,7 @@ class Recipe:
         teachers: folders or repositories of checkpoints whose mean answer the network learns from beside the labels.
         teacher_weight: share of the teachers' answer in what is learned, in [0, 1]; the labels have the rest.
         epochs, batch_size, seed: as they say; the batch size is that of one process.
+        least_steps: batches of an epoch at least; a data set in memory that is too small for them is read in smaller batches.
         gradient_accumulation: batches whose gradients are averaged before the weights change.
         streaming: read a prepared data set while training on it, where it fits neither memory nor disk.
         optimizer: `adam`, whose weight decay is an l2 penalty, or `adamw`, whose weight decay is decoupled.
@@ -71,13 +72,14 @@ class Recipe:
         stage_decay: the learning rate of each stage of the representation as a share of that of the stage after it.
         schedule: `decay` multiplies the learning rate by `learning_rate_decay` each epoch; `cosine` brings it to zero at the end.
         warmup_epochs: epochs in which the learning rate rises from zero.
-        ema_decay: decay a step of the exponential moving average of the weights that is validated and saved; none if null.
+        ema_decay: decay a step of the exponential moving average of the weights that is validated and saved, less in the first steps;
+            none if null.
         gradient_clipping: largest norm of the gradient; none if null.
         class_balancing: images are drawn with a probability proportional to (share of their class among all labels)^-class_balancing,
             averaged over the classes of a soft label; 0 draws each image once an epoch, 1 draws hard classes equally often.
         mixed_precision: `auto` takes bfloat16 where the processor computes in it.
-        selection: `best` keeps the epoch with the highest validation score; `last` keeps the last one, for data sets whose validation
-            images are so few that they choose badly. Cross-validation then trains on them too.
+        selection: `best` keeps the epoch with the highest validation score, of equal ones that with the lowest loss; `last` keeps the
+            last one, for data sets whose validation images are so few that they choose badly. Cross-validation then trains on them too.
         early_stopping: epochs without a better validation metric after which training stops; never if null.
         augmentation, preprocessing: see there.
     """
@@ -91,6 +93,7 @@ class Recipe:
     teacher_weight: float = 0.5
     epochs: int = 100
     batch_size: int = 50
+    least_steps: int = 1
     gradient_accumulation: int = 1
     streaming: bool = False
     seed: int = 0
@@ -125,7 +128,7 @@ class Recipe:
                 raise ValueError(f"{name} is {getattr(self, name)!r}, but must be one of {', '.join(choices)}.")
         check_range(self, ["teacher_weight"], low=0, high=1)
         check_range(self, ["label_votes", "weight_decay", "warmup_epochs", "class_balancing"], low=0)
-        check_range(self, ["epochs", "batch_size", "gradient_accumulation", "early_stopping"], above=0)
+        check_range(self, ["epochs", "batch_size", "least_steps", "gradient_accumulation", "early_stopping"], above=0)
         check_range(self, ["learning_rate", "learning_rate_decay", "stage_decay", "gradient_clipping"], above=0)
         check_range(self, ["ema_decay"], low=0, below=1)
         if self.selection == "last" and self.early_stopping is not None:

@@ -21,8 +21,8 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import send_to_device, set_seed
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.nn.functional import nll_loss, one_hot
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
@@ -38,9 +38,11 @@ from modeling_fer.training.building import (
     build_sampler,
     check_landmarks,
     choose_precision,
+    fitting_batch,
     initial_model,
     learning_rate_factor,
     load_teachers,
+    moving_average,
     training_shares,
 )
 from modeling_fer.training.evaluation import ExpressionMetrics, predict_logits
@@ -152,7 +154,7 @@ class Trainer:
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(recipe, updates))
         self.average = AveragedModel(
             self.accelerator.unwrap_model(self.model),
-            multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay or 0.0),
+            multi_avg_fn=moving_average(recipe.ema_decay or 0.0),
             use_buffers=True,
         )
         self.teachers = [
@@ -172,12 +174,13 @@ class Trainer:
             return train.batches(
                 self.recipe.batch_size, self.recipe.seed, self.accelerator.process_index, self.accelerator.num_processes
             )
+        batch_size = fitting_batch(self.recipe, len(train), self.accelerator.num_processes)
         loader: DataLoader[dict[str, Tensor]] = DataLoader(
             train,
-            self.recipe.batch_size,
+            batch_size,
             sampler=build_sampler(self.recipe, train, self.sampling),
             collate_fn=lambda batch: batch,
-            drop_last=len(train) >= self.recipe.batch_size * self.accelerator.num_processes,
+            drop_last=len(train) >= batch_size * self.accelerator.num_processes,
         )
         return cast(DataLoader[dict[str, Tensor]], self.accelerator.prepare(loader))
 
@@ -191,7 +194,7 @@ class Trainer:
         while self.progress.epoch < self.recipe.epochs and not self.stalled():
             metrics = self.train_epoch() | self.validate()
             self.progress.epoch, self.progress.step, self.progress.loss_sum = self.progress.epoch + 1, 0, 0.0
-            if self.recipe.selection == "last" or metrics["score"] > self.progress.best.get("score", -1.0):
+            if self.recipe.selection == "last" or self.improves(metrics):
                 self.progress.best_epoch, self.progress.best = self.progress.epoch, metrics
                 self.save_checkpoint("best")
             self.save_checkpoint("last")
@@ -199,6 +202,11 @@ class Trainer:
             self.report(metrics)
         self.accelerator.end_training()
         return self.progress.best
+
+    def improves(self, metrics: dict[str, Any]) -> bool:
+        """Whether an epoch is better than the best one before: by its score, or where that is equal by its validation loss."""
+        best = self.progress.best
+        return not best or (metrics["score"], -metrics["validation_loss"]) > (best["score"], -best["validation_loss"])
 
     def stalled(self) -> bool:
         """Whether early stopping ends the run."""
@@ -331,7 +339,7 @@ class Trainer:
 
     def validate(self) -> dict[str, Any]:
         """Metrics on the validation set, without augmentation; each process sees a share of it. The score, by which the best epoch is
-        chosen, is the accuracy, or its mean with that of the second label set.
+        chosen, is the accuracy, or its mean with that of the second label set; the loss is the cross-entropy with the labels.
         """
         count = len(self.validation)
         with self.accelerator.split_between_processes(list(range(count)), apply_padding=True) as own:
@@ -342,6 +350,7 @@ class Trainer:
             predictions=probabilities.numpy(), references=self.validation.labels.numpy()
         )
         metrics["score"] = metrics["accuracy"]
+        metrics["validation_loss"] = nll_loss(probabilities.clamp(min=1e-9).log(), self.validation.labels).item()
         if auxiliary is not None:
             answers, labels = self.gather(auxiliary)[:count].argmax(dim=1), cast(Tensor, self.validation.auxiliary_labels)
             metrics["auxiliary_accuracy"] = answers.eq(labels).float().mean().item()

@@ -14,7 +14,7 @@ from modeling_fer.data.readers import read_source
 from modeling_fer.training.recipe import Recipe, write_recipe
 from modeling_fer.training.trainer import Trainer
 
-COMMANDS = ("prepare", "train", "evaluate", "cross-validate", "search", "push")
+COMMANDS = ("prepare", "train", "evaluate", "calibrate", "cross-validate", "search", "push")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -59,6 +59,25 @@ def test_a_run_is_trained_and_another_in_its_folder_refused(recipe, tmp_path):
     assert other.returncode == 2 and "learning_rate = 0.001, but the recipe now says 0.01" in plain(other.stderr)
     nothing = fer("train", recipe, "--data", data, "--output", tmp_path / "new", "--resume")
     assert nothing.returncode == 2 and "holds no state to resume from" in plain(nothing.stderr)
+
+
+@pytest.mark.parametrize("target", ["label", "both"])
+def test_a_trained_network_is_calibrated(target, recipe, tmp_path):
+    data = write_prepared(tmp_path / "data", 40)
+    fer("train", recipe, "--data", data, "--output", tmp_path / "run", "--cpu", "--set", f"target={target}")
+    shown = fer("calibrate", tmp_path / "run", "--data", data, "--table", tmp_path / "table.json")
+    assert shown.returncode == 0, shown.stderr
+    assert len(json.loads((tmp_path / "table.json").read_text())) == (6 if target == "both" else 1)
+    assert "The sum of accuracy and UAR is highest at a prior of" in shown.stdout
+    done = fer("calibrate", tmp_path / "run", "--data", data, "--prior", 0.25, "--output", tmp_path / "new/released")
+    assert done.returncode == 0 and "prior 0.25" in done.stdout and "so they are rough" in done.stdout, done.stderr
+    config = json.loads((tmp_path / "new/released/config.json").read_text())
+    assert config["prior_strength"] == 0.25 and config["temperature"] != 1.0
+    assert {name: len(values) for name, values in config["conformal_thresholds"].items()}["0.9"] == len(config["id2label"])
+    chosen = fer("calibrate", tmp_path / "run/best", "--data", data, "--output", tmp_path / "chosen")
+    assert f"prior {shown.stdout.split('prior of ')[1].split()[0].rstrip('.')}," in chosen.stdout
+    nothing = fer("calibrate", tmp_path / "new/released", "--data", data)
+    assert nothing.returncode == 2 and "recipe.yaml does not exist; give a run folder" in plain(nothing.stderr)
 
 
 def test_data_that_a_run_cannot_learn_from_is_refused_before_it_begins(recipe, tmp_path):

@@ -49,3 +49,9 @@ def test_temperature_finds_the_one_that_labels_were_drawn_with():
     labels = torch.multinomial((logits / 2.5).softmax(1), 1, generator=torch.Generator().manual_seed(1)).flatten()
     assert fit_temperature(logits, labels) == pytest.approx(2.5, rel=0.05)
     assert fit_temperature(logits, (logits / 0.5).softmax(1)) == pytest.approx(0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize(("labels", "expected"), [([0, 1, 0, 1], 0.2), ([1, 0, 1, 0], 5.0)])
+def test_temperature_stays_in_its_range_where_all_answers_are_right_or_wrong(labels, expected):
+    logits = torch.tensor([[2.0, -1.0], [-1.0, 2.0], [3.0, 0.0], [0.0, 1.0]])
+    assert fit_temperature(logits, torch.tensor(labels)) == pytest.approx(expected, rel=1e-3)
