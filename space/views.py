@@ -64,7 +64,7 @@ def verdict(face: ReadFace) -> str:
     if face.uncertain:
         doubts.append(f"No expression is likely enough to be the answer. The likeliest is {face.expression}.")
     if members := known_set(face):
-        doubts.append(f"{COVERAGE:.0%} of sets like this one hold the right expression: {', '.join(members)}.")
+        doubts.append(f"In {COVERAGE:.0%} of cases the right expression is among: {', '.join(members)}.")
     large = "uncertain" if face.uncertain else face.expression
     return f'<p class="fer-verdict">{html.escape(large)}</p><p>{html.escape(" ".join(doubts))}</p>'
 

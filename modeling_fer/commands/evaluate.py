@@ -88,7 +88,8 @@ def evaluate_one(
 
 def show_results(results: Sequence[Result]) -> None:
     """Prints a row for each result, and a second table with the recall of each class."""
-    table = Table("data", "split", "images", "accuracy", "UAR", "macro-F1", "calibration error")
+    # ECE is the expected calibration error.
+    table = Table("data", "split", "images", "accuracy", "UAR", "macro-F1", "ECE")
     classes = list(dict.fromkeys(name for result in results for name in result.scores["recall"]))
     recalls = Table("recall", *classes)
     for result in results:

@@ -225,7 +225,8 @@ class Run:
         told = ", ".join(f"{label} {score:.1%}" for label, score in shown)
         if answer.uncertain:
             told = f"uncertain: {told}"
-        return told if self.settings.sets is None else f"{told}; one of {', '.join(answer.expression_set(self.settings.sets))}"
+        sets = self.settings.sets
+        return told if sets is None else f"{told}; {sets:.0%} set: {', '.join(answer.expression_set(sets))}"
 
 
 class VideoOverlay:

@@ -147,15 +147,18 @@ class Source:
                 self.note(str(path.relative_to(root)), f"{reason}; it is left out.")
         return images
 
-    def checked(self) -> "Source":
+    def checked(self, path: str | Path) -> "Source":
         """The same, with problems noted that only show when everything is read.
+
+        Args:
+            path: what was read.
 
         Raises:
             ValueError: there is no image at all.
         """
         if not self.samples:
             first = f" The first problem was: {self.problems[0].source}: {self.problems[0].sentence}" if self.problems else ""
-            raise ValueError(f"The data set has no labelled image.{first}")
+            raise ValueError(f"{path} has no labelled image.{first}")
         self._note_empty_classes()
         self._note_shared_subjects()
         return self

@@ -12,6 +12,13 @@ from modeling_fer.configuration_fer import FerConfig
 from modeling_fer.training.measurement import Result
 
 TEMPLATE = Path(__file__).with_name("card_template.md")
+REGULARIZED = {
+    "fully": "its relevance map was pulled towards the landmarks of faces",
+    "weakly": "its relevance map was pulled towards few and connected places",
+    "hybrid": "its relevance map was pulled towards the landmarks of faces, and towards few and connected places",
+}
+"""What a card says of each regularization; the baseline CNN has no map."""
+
 METRICS = {
     "accuracy": ("accuracy", "Accuracy"),
     "uar": ("recall", "Unweighted average recall"),
@@ -57,7 +64,7 @@ def results_table(results: Sequence[Result]) -> str:
     for result in results:
         recall = ", ".join(f"{name} {value:.1%}" for name, value in result.scores["recall"].items())
         lines.append(f"\nRecall on {result.measurement.title}, {result.measurement.split}: {recall}.")
-    return "\n".join(lines)
+    return "\n".join([*lines, "\nEach row was written by `fer evaluate` of modeling-fer."])
 
 
 def add_index(card: str, name: str, results: Sequence[Result]) -> str:
@@ -97,7 +104,7 @@ def render_card(name: str, config: FerConfig, results: Sequence[Result], recipe:
         classes=", ".join(config.id2label.values()),
         size=config.image_size,
         channels="grayscale" if config.num_channels == 1 else "RGB",
-        regularization=config.regularization,
+        regularization=REGULARIZED.get(config.regularization, "none"),
         results=results_table(results),
         recipe=recipe.strip(),
         versions=", ".join(

@@ -196,7 +196,10 @@ def test_fer2013_without_usage_is_one_split_and_folders_may_be_written_in_any_wa
         save(tmp_path / "folders" / name)
     assert {s.label for s in read_source("fer2013", tmp_path / "folders").samples} == {"anger", "happiness"}
     write_csv(tmp_path / "bad/fer2013.csv", ["emotion", "picture"], [("0", PIXELS)])
-    with pytest.raises(ValueError, match="fer2013.csv has no column 'pixels'; it has emotion, picture"):
+    with pytest.raises(
+        ValueError,
+        match="fer2013.csv has no column 'pixels'; its first line, which has to name the columns, is emotion, picture",
+    ):
         read_source("fer2013", tmp_path / "bad")
 
 
@@ -469,7 +472,9 @@ def test_parquet_tables_as_datasets_writes_them_and_plain(tmp_path):
 
 def test_tables_without_a_column_or_of_another_kind_are_refused(tmp_path):
     write(tmp_path / "a.csv", "picture,label\na.png,smile\n")
-    with pytest.raises(ValueError, match="has no column 'image'; it has picture, label"):
+    with pytest.raises(
+        ValueError, match="has no column 'image'; its first line, which has to name the columns, is picture, label"
+    ):
         read_source("table", tmp_path / "a.csv")
     write(tmp_path / "broken.parquet", "not parquet")
     with pytest.raises(ValueError, match="broken.parquet cannot be read as a parquet table"):

@@ -153,7 +153,7 @@ def test_doubt_is_told_where_the_answer_stands(browser, server, size):
     answer = page.locator("#answer")
     expect(answer).to_contain_text("uncertain", timeout=20_000)
     expect(answer).to_contain_text("No expression is likely enough to be the answer. The likeliest is neutral.")
-    expect(answer).to_contain_text("90% of sets like this one hold the right expression: neutral, ")
+    expect(answer).to_contain_text("In 90% of cases the right expression is among: neutral, ")
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0], "the page is wider than the screen"
     assert errors == []
     page.close()

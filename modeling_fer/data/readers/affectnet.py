@@ -45,7 +45,7 @@ def read_affectnet(folder: str | Path) -> Source:
     else:
         for split, name in (("train", "train_set"), ("validation", "val_set")):
             _read_set(source, find_folder(root, name), split)
-    return source.checked()
+    return source.checked(folder)
 
 
 def _expression(source: Source, name: str, text: str, left_out: dict[str, int]) -> str | None:

@@ -44,7 +44,7 @@ def read_ckplus(folder: str | Path) -> Source:
                 _add_sequence(source, images, sequence, label, subject.name.upper(), landmarks)
     if unlabelled:
         source.note("Emotion", f"{unlabelled} sequences have no label file and are left out.")
-    return source.checked()
+    return source.checked(folder)
 
 
 def _read_label(file: Path, source: Source, root: Path) -> str | None:

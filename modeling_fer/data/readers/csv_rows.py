@@ -49,7 +49,10 @@ def read_rows(path: Path, *needed: str) -> Iterator[dict[str, str]]:
             names = [name.strip() for name in next(rows, [])]
             for column in needed:
                 if column not in names:
-                    raise ValueError(f"{path} has no column {column!r}; it has {', '.join(names) or 'no line'}.")
+                    raise ValueError(
+                        f"{path} has no column {column!r}; its first line, which has to name the columns, is "
+                        f"{', '.join(names) or 'missing'}."
+                    )
             for row in rows:
                 if row:
                     values = [value.strip() for value in row] + [""] * (len(names) - len(row))

@@ -40,7 +40,7 @@ def read_fer2013(folder: str | Path) -> Source:
         sample = _read_row(source, f"fer2013.csv#{number}", row, row.get("Usage", "Training"))
         if sample is not None:
             source.samples.append(sample)
-    return source.checked()
+    return source.checked(folder)
 
 
 def read_ferplus(folder: str | Path) -> Source:
@@ -68,7 +68,7 @@ def read_ferplus(folder: str | Path) -> Source:
         sample = _read_row(source, name, row, usage, _read_votes(source, name, vote))
         if sample is not None:
             source.samples.append(sample)
-    return source.checked()
+    return source.checked(folder)
 
 
 def _read_row(
@@ -121,4 +121,4 @@ def _read_folders(root: Path) -> Source:
             source.note(split, "The folder is missing.")
             continue
         add_expression_folders(source, root, root / split, split, FER2013_FOLDERS, cropped=True)
-    return source.checked()
+    return source.checked(root)

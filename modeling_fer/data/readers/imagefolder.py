@@ -23,7 +23,11 @@ def read_imagefolder(folder: str | Path) -> Source:
     for split, label in labelled:
         for file in source.list_images(label, root):
             source.samples.append(Sample(str(file.relative_to(root)), classes[label.name], split, file=file))
-    return source.checked()
+    if not labelled:
+        raise ValueError(
+            f"{root} has no folder of images for a label; it has to hold files like {root / 'happiness' / 'one.jpg'}."
+        )
+    return source.checked(root)
 
 
 def find_label_folders(source: Source, root: Path) -> list[tuple[str, Path]]:

@@ -43,4 +43,4 @@ def read_jaffe(folder: str | Path) -> Source:
             continue
         seen.add(stem)
         source.samples.append(Sample(name, JAFFE_CODES[parts[1][:2]], subject=parts[0], file=file))
-    return source.checked()
+    return source.checked(folder)

@@ -41,7 +41,7 @@ def read_rafdb(folder: str | Path) -> Source:
             continue
         file = images / (f"{Path(words[0]).stem}_aligned.jpg" if aligned else words[0])
         source.samples.append(Sample(file.name, RAFDB_CODES[int(code)], split, file=file, cropped=aligned))
-    return source.checked()
+    return source.checked(folder)
 
 
 def _read_folders(root: Path) -> Source:
@@ -58,4 +58,4 @@ def _read_folders(root: Path) -> Source:
                 continue
             for file in source.list_images(folder, root):
                 source.samples.append(Sample(str(file.relative_to(root)), codes[folder.name], split, file=file, cropped=True))
-    return source.checked()
+    return source.checked(root)

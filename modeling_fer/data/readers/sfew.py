@@ -23,4 +23,4 @@ def read_sfew(folder: str | Path) -> Source:
     source = Source(ordered_expressions(EXPRESSION_NAMES[name.lower()] for name in SFEW_EXPRESSIONS))
     for split, name in (("train", "Train"), ("validation", "Val")):
         add_expression_folders(source, root, find_folder(root, name, name.lower()), split, SFEW_EXPRESSIONS)
-    return source.checked()
+    return source.checked(folder)

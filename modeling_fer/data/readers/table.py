@@ -44,7 +44,7 @@ def read_table(path: str | Path) -> Source:
             sample = read_sample(source, file, number, row, split, classes)
             if sample is not None and has_one_subject(source, sample, owners):
                 source.samples.append(sample)
-    return source.checked()
+    return source.checked(path)
 
 
 def find_tables(source: Source, path: Path) -> list[tuple[Path, str]]:
