@@ -263,7 +263,7 @@ def build_photo_tab(repository: gr.State, prior: gr.Slider) -> None:
             with gr.Column():
                 figure = gr.HTML(elem_id="face")
                 opacity = gr.Slider(
-                    0, 100, 100, step=5, label="How strongly the relevance map is shown, in percent", elem_id="opacity"
+                    0, 100, 100, step=5, label="Strength of the map (%)", elem_id="opacity"
                 )
             with gr.Column():
                 answered = gr.HTML(elem_id="answer")

@@ -145,3 +145,26 @@ def test_the_card_shows_every_result():
     text = (ROOT / "model_card.md").read_text(encoding="utf-8")
     for name, result in MEASUREMENTS:
         assert f"{result.scores['accuracy']:.1%}" in text, f"the card does not show {name} on {result.measurement.title}"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("fer-bse", r"fer-bse is neither a folder nor a bundled checkpoint \(fer-base, fer-tiny\); did you mean fer-base\?"),
+        ("resnet", "a repository of the Hub is named user/name"),
+    ],
+)
+def test_a_name_that_is_nowhere_is_refused_without_asking_the_hub(name, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        checkpoints.find_checkpoint(name)
+    with pytest.raises(ValueError, match=sentence):
+        modeling_fer.load(name)
+
+
+def test_a_run_folder_is_taken_for_its_best_epoch(tiny_checkpoint, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    tiny_checkpoint.rename(run / "best")
+    assert checkpoints.find_checkpoint(run) == run / "best"
+    assert checkpoints.find_checkpoint(run / "best") == run / "best"
+    assert checkpoints.find_checkpoint("user/name") == "user/name"

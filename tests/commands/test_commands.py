@@ -61,6 +61,13 @@ def test_a_run_is_trained_and_another_in_its_folder_refused(recipe, tmp_path):
     assert nothing.returncode == 2 and "holds no state to resume from" in plain(nothing.stderr)
 
 
+def test_a_network_that_only_guesses_is_said_to(recipe, tmp_path):
+    data = write_prepared(tmp_path / "data", 40)
+    done = fer("train", recipe, "--data", data, "--output", tmp_path / "run", "--cpu", "--set", "learning_rate=1e-9")
+    assert done.returncode == 0 and "run/best: epoch 1, validation accuracy " in plain(done.stdout), done.stderr
+    assert "no better than a guess among 2 expressions; train longer (--set epochs=...)" in plain(done.stdout)
+
+
 @pytest.mark.parametrize("target", ["label", "both"])
 def test_a_trained_network_is_calibrated(target, recipe, tmp_path):
     data = write_prepared(tmp_path / "data", 40)

@@ -20,8 +20,10 @@ from modeling_fer.training.building import (
     auxiliary_shares,
     build_optimizer,
     build_sampler,
+    fitting_batch,
     learning_rate_factor,
     load_teachers,
+    moving_average,
     recipe_columns,
     training_shares,
 )
@@ -324,6 +326,43 @@ def test_two_label_sets_are_learned_and_the_best_epoch_has_the_best_mean(tmp_pat
 def test_one_label_set_is_scored_by_its_accuracy(tmp_path):
     best = Trainer(changed(epochs=1), columns(), columns(24), tmp_path, cpu=True).fit()
     assert best["score"] == best["accuracy"] and "auxiliary_accuracy" not in best
+
+
+def test_of_epochs_that_are_equally_often_right_the_one_with_the_lowest_loss_is_kept(tmp_path):
+    trainer = Trainer(changed(epochs=1), columns(), columns(24), tmp_path, cpu=True)
+    assert trainer.improves({"score": 0.0, "validation_loss": 9.0})
+    trainer.progress.best = {"score": 0.5, "validation_loss": 1.0}
+    assert trainer.improves({"score": 0.5, "validation_loss": 0.9}) and trainer.improves({"score": 0.6, "validation_loss": 2.0})
+    assert not trainer.improves({"score": 0.5, "validation_loss": 1.0})
+    assert not trainer.improves({"score": 0.4, "validation_loss": 0.1})
+
+
+def test_the_validation_loss_is_that_of_the_kept_weights(tmp_path):
+    best = Trainer(changed(epochs=1), columns(), columns(24), tmp_path, cpu=True).fit()
+    model, processor = (kind.from_pretrained(tmp_path / "best") for kind in (FerForImageClassification, FerImageProcessor))
+    logits, _ = predict_logits(model, processor, columns(24))
+    expected = torch.nn.functional.cross_entropy(logits, columns(24).labels).item()
+    assert best["validation_loss"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(("images", "processes", "batch"), [(1000, 1, 16), (64, 1, 8), (64, 2, 4), (5, 1, 2)])
+def test_a_small_data_set_is_read_in_smaller_batches(images, processes, batch):
+    assert fitting_batch(changed(batch_size=16, least_steps=8), images, processes) == batch
+
+
+def test_an_epoch_of_few_images_has_its_least_steps(tmp_path):
+    trainer = Trainer(changed(epochs=1, batch_size=32, least_steps=8), columns(40), columns(24), tmp_path, cpu=True)
+    assert len(trainer.loader) == 8
+
+
+def test_the_moving_average_of_a_short_run_has_left_its_start_behind():
+    averages, short = [torch.zeros(1)], moving_average(0.99)
+    for step in range(1, 21):
+        short(averages, [torch.ones(1)], torch.tensor(step))
+    assert averages[0].item() > 0.99
+    long = [torch.zeros(1)]
+    moving_average(0.99)(long, [torch.ones(1)], torch.tensor(10_000))
+    assert long[0].item() == pytest.approx(0.01)
 
 
 def test_everything_at_once_is_resumed_bit_for_bit(tmp_path):
