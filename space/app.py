@@ -259,12 +259,10 @@ def build_photo_tab(repository: gr.State, prior: gr.Slider) -> None:
     result = gr.State(None)
     titles = gr.Radio(label="Face", visible=False, elem_id="faces")
     with gr.Column(visible=False) as found:
-        with gr.Row():
+        with gr.Row(elem_id="reading"):
             with gr.Column():
                 figure = gr.HTML(elem_id="face")
-                opacity = gr.Slider(
-                    0, 100, 100, step=5, label="Strength of the map (%)", elem_id="opacity"
-                )
+                opacity = gr.Slider(0, 100, 100, step=5, label="Strength of the map (%)", elem_id="opacity")
             with gr.Column():
                 answered = gr.HTML(elem_id="answer")
                 scores = gr.Label(label="Expressions", show_heading=False, elem_id="scores")
