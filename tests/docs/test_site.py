@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import time
@@ -98,6 +99,14 @@ def test_what_the_package_offers_is_in_the_reference(site, pages):
     for name in modeling_fer.__all__:
         thing = getattr(modeling_fer, name)
         assert f"{import_module(thing.__module__).__name__}.{thing.__name__}" in anchors, name
+
+
+def test_arguments_and_examples_of_the_reference_are_read_as_they_are_meant(site):
+    """One entry for each name, and examples as code, where Markdown takes `>>>` for quotations."""
+    for file in (site / "reference").rglob("*.html"):
+        text = file.read_text(encoding="utf-8")
+        assert "<blockquote>" not in text, file
+        assert not re.findall(r"<code>\w+,</code>|<strong>\w+,</strong>", text), file
 
 
 def test_links_between_files_of_the_repository_lead_somewhere():
