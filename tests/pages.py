@@ -101,7 +101,7 @@ class PageRun:
             "accelerate": run_launched,
             "cd": self.enter_clone,
             "fer": run_fer,
-            "git": lambda words: None,
+            "git": self.link_clone,
             "hf": lambda words: None,
             "make": check_target,
             "pip": check_requirements,
@@ -109,6 +109,11 @@ class PageRun:
             "torchrun": run_torchrun,
         }
         runners[words[0]](words)
+
+    def link_clone(self, words: list[str]) -> None:
+        """`git clone`: the repository is there by its name; nothing else of git is run."""
+        if words[1] == "clone":
+            (self.folder / "modeling-fer").symlink_to(ROOT)
 
     def enter_clone(self, words: list[str]) -> None:
         """`cd` into the clone: its folders are there from then on."""
