@@ -19,7 +19,7 @@ OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("decay", "cosine")
 MIXED_PRECISION = ("auto", "no", "bf16", "fp16")
 LANDMARK_POINTS = ("inner", "all")
-SELECTIONS = ("best", "last")
+SELECTIONS = ("best", "loss", "last")
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ class Recipe:
         class_balancing: images are drawn with a probability proportional to (share of their class among all labels)^-class_balancing,
             averaged over the classes of a soft label; 0 draws each image once an epoch, 1 draws hard classes equally often.
         mixed_precision: `auto` takes bfloat16 where the processor computes in it.
-        selection: `best` keeps the epoch with the highest validation score, of equal ones that with the lowest loss; `last` keeps the
-            last one, for data sets whose validation images are so few that they choose badly. Cross-validation then trains on them too.
-        early_stopping: epochs without a better validation metric after which training stops; never if null.
+        selection: `best` keeps the epoch with the highest validation score, of equal ones that with the lowest validation loss; `loss`
+            that with the lowest validation loss; `last` keeps the last one, for data sets whose validation images are so few that they choose badly. Cross-validation then trains on them too.
+        early_stopping: epochs without a better one, by the selection, after which training stops; never if null.
         augmentation, preprocessing: see there.
     """
 

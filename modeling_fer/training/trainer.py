@@ -204,9 +204,13 @@ class Trainer:
         return self.progress.best
 
     def improves(self, metrics: dict[str, Any]) -> bool:
-        """Whether an epoch is better than the best one before: by its score, or where that is equal by its validation loss."""
-        best = self.progress.best
-        return not best or (metrics["score"], -metrics["validation_loss"]) > (best["score"], -best["validation_loss"])
+        """Whether an epoch is better than the best one before, by the recipe's selection."""
+
+        def rank(one: dict[str, Any]) -> tuple[float, ...]:
+            by_loss = (-one["validation_loss"],)
+            return by_loss if self.recipe.selection == "loss" else (one["score"], *by_loss)
+
+        return not self.progress.best or rank(metrics) > rank(self.progress.best)
 
     def stalled(self) -> bool:
         """Whether early stopping ends the run."""

@@ -337,6 +337,13 @@ def test_of_epochs_that_are_equally_often_right_the_one_with_the_lowest_loss_is_
     assert not trainer.improves({"score": 0.4, "validation_loss": 0.1})
 
 
+def test_the_epoch_with_the_lowest_loss_is_kept_where_the_recipe_says_so(tmp_path):
+    trainer = Trainer(changed(epochs=1, selection="loss"), columns(), columns(24), tmp_path, cpu=True)
+    trainer.progress.best = {"score": 0.5, "validation_loss": 1.0}
+    assert trainer.improves({"score": 0.4, "validation_loss": 0.9})
+    assert not trainer.improves({"score": 0.9, "validation_loss": 1.1})
+
+
 def test_the_validation_loss_is_that_of_the_kept_weights(tmp_path):
     best = Trainer(changed(epochs=1), columns(), columns(24), tmp_path, cpu=True).fit()
     model, processor = (kind.from_pretrained(tmp_path / "best") for kind in (FerForImageClassification, FerImageProcessor))
