@@ -79,7 +79,8 @@ class Recipe:
             averaged over the classes of a soft label; 0 draws each image once an epoch, 1 draws hard classes equally often.
         mixed_precision: `auto` takes bfloat16 where the processor computes in it.
         selection: `best` keeps the epoch with the highest validation score, of equal ones that with the lowest validation loss; `loss`
-            that with the lowest validation loss; `last` keeps the last one, for data sets whose validation images are so few that they choose badly. Cross-validation then trains on them too.
+            that with the lowest validation loss; `last` keeps the last one, for data sets whose validation images are so few that they
+            choose badly. Cross-validation then trains on them too.
         early_stopping: epochs without a better one, by the selection, after which training stops; never if null.
         augmentation, preprocessing: see there.
     """
