@@ -1,13 +1,14 @@
 """Measures the page of the Space in a browser, as a user sees it, and takes its pictures.
 
     python space/app.py                                                        in one terminal
-    python scripts/benchmark_space.py --address http://127.0.0.1:7860          in another
-    python scripts/benchmark_space.py --address http://127.0.0.1:7860 --pictures docs
+    python scripts/benchmark_space.py --output results/page.json               in another
+    python scripts/benchmark_space.py --pictures docs
 
 Needs Chromium (apt-get install chromium). Let nothing else run meanwhile.
 """
 
 import argparse
+import json
 import shutil
 import statistics
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from benchmark import processor
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -159,17 +161,21 @@ def show_video(page: Page, video: Path) -> float:
     return time.perf_counter() - start
 
 
-def measure(browser: Browser, address: str, folder: Path) -> None:
-    """Prints what a user waits for."""
+def measure(browser: Browser, address: str, folder: Path) -> dict[str, Any]:
+    """What a user waits for: seconds to the page's first view, and of them computing; from the upload of a 512x512 photo to its face,
+    the first time and then; from the button to the timeline of a video of 10 s, 640x480, 25 frames a second; and frames a second of a
+    camera of 640x480.
+    """
     seconds, computing = first_view(page := new_page(browser, DESKTOP), address)
-    print(f"page to its first view: {seconds:.2f} s, {computing:.2f} s of them computing")
     times = [show_photo(page) for _ in range(8)]
-    print(f"photo of 512x512 to its face: first {times[0]:.2f} s, then {statistics.median(times[1:]):.2f} s")
     start_camera(page)
-    print(f"camera of 640x480: {count_frames(page, 10):.1f} frames a second")
+    frames = count_frames(page, 10)
     page.locator("#camera button", has_text="Stop").click()
     video = write_moving(folder / "clip.mp4", 250, 25, "libx264", "yuv420p")
-    print(f"video of 10 s, 25 frames a second, 640x480: {show_video(page, video):.1f} s")
+    return {
+        "first_view": seconds, "first_view_computing": computing, "first_photo": times[0], "photo": statistics.median(times[1:]),
+        "camera_fps": frames, "video": show_video(page, video),
+    }  # fmt: skip
 
 
 def take_pictures(browser: Browser, address: str, folder: Path) -> None:
@@ -188,11 +194,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--address", default="http://127.0.0.1:7860", help="where the page is served")
     parser.add_argument("--pictures", type=Path, help="take pictures into this folder instead of measuring")
+    parser.add_argument("--output", type=Path, help="JSON file for what is measured")
     arguments = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as folder, open_browser(Path(folder)) as browser:
             if arguments.pictures is None:
-                measure(browser, arguments.address, Path(folder))
+                measured = measure(browser, arguments.address, Path(folder))
+                print(json.dumps(measured, indent=1))
+                if arguments.output is not None:
+                    measured["processor"] = processor()
+                    arguments.output.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
             else:
                 take_pictures(browser, arguments.address, arguments.pictures)
     except FileNotFoundError as error:

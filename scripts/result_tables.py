@@ -310,6 +310,35 @@ def detectors_table(results: Path) -> str:
     return markdown(["detector", "all", *sizes[:-1], f"{sizes[-1]} and more", "false faces a scene", "ms a scene"], rows)
 
 
+def profile_table(results: Path) -> str:
+    """Where the search for faces spends its time."""
+    header = [
+        "picture", "ms in all", "first network", "second network", "third network", "averages and suppression",
+        "crops to the second", "to the third",
+    ]  # fmt: skip
+    rows = [
+        [size, *(f"{one[name]:.1f}" for name in ("milliseconds", "first", "second", "third", "rest")),
+         *(f"{one[name]:.0f}" for name in ("second_seen", "third_seen"))]
+        for size, one in read(results, "search_profile").items()
+    ]  # fmt: skip
+    return markdown(header, rows)
+
+
+def page_table(results: Path) -> str:
+    """How long users of the page wait, browser and server on one machine."""
+    one = read(results, "page")
+    rows = [
+        ["the page, to its first view", f"{one['first_view']:.1f} s, {one['first_view_computing']:.1f} s of them computing"],
+        [
+            "a 512x512 photo, from upload to the face under its map",
+            f"{one['photo']:.2f} s (the first {one['first_photo']:.1f} s)",
+        ],
+        ["live camera at 640x480", f"{one['camera_fps']:.1f} frames a second over ten seconds"],
+        ["a video of 10 s at 25 frames a second, 10 frames a second looked at", f"{one['video']:.1f} s"],
+    ]
+    return markdown([f"the page, {one['processor']}", "measured"], rows)
+
+
 def benchmark_table(results: Path) -> str:
     """How long users wait, by package."""
     return str(benchmark.table(read(results, "benchmark")))
@@ -390,6 +419,8 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "figure10": partial(search_table, name="figure10"),
     "detectors": detectors_table,
     "benchmark": benchmark_table,
+    "page": page_table,
+    "profile": profile_table,
     "speed": speed_table,
     "packages": packages_table,
 }
