@@ -28,6 +28,7 @@ from typing import Any
 from benchmarks.packages import add_arguments, find_packages
 from benchmarks.pictures import Pictures, make_pictures
 from benchmarks.timing import Figures
+from result_files import write_result
 
 HERE = Path(__file__).parent
 RESULTS = Path(__file__).parents[1] / "results" / "benchmark.json"
@@ -189,7 +190,7 @@ def main() -> None:
             contestants += others(arguments.fer_python, arguments.npm_folder, pictures)
             packages = {one.name: vars(measure(one)) for one in contestants}
         results = {"processor": processor(), "python": platform.python_version(), "packages": packages}
-        arguments.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        write_result(arguments.output, results)
     print(table(json.loads(arguments.output.read_text(encoding="utf-8"))))
 
 

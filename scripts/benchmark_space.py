@@ -23,6 +23,7 @@ import av
 from benchmark import processor
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
+from result_files import write_result
 
 EXAMPLE = Path(__file__).parents[1] / "space" / "examples" / "astronaut.jpg"
 DESKTOP, PHONE = (1280, 1000), (390, 844)
@@ -202,8 +203,7 @@ def main() -> None:
                 measured = measure(browser, arguments.address, Path(folder))
                 print(json.dumps(measured, indent=1))
                 if arguments.output is not None:
-                    measured["processor"] = processor()
-                    arguments.output.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+                    write_result(arguments.output, measured | {"processor": processor()})
             else:
                 take_pictures(browser, arguments.address, arguments.pictures)
     except FileNotFoundError as error:

@@ -9,7 +9,6 @@ not what one meets in photos. Time is that of the processor, on all cores togeth
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
+from result_files import write_result
 
 from modeling_fer.faces_fer import Face, FaceDetector, MtcnnDetector, face_size
 
@@ -208,7 +208,7 @@ def main() -> None:
             "size": list(arguments.size),
             "detectors": {name: asdict(outcome) for name, outcome in outcomes.items()},
         }
-        arguments.output.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        write_result(arguments.output, figures)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ The picture is the example of the page, enlarged to each size. Let nothing else 
 """
 
 import argparse
-import json
 import os
 import statistics
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from result_files import write_result
 
 from modeling_fer.areas_fer import Picture
 from modeling_fer.detector_files_fer import PACKAGED
@@ -82,8 +82,7 @@ def main() -> None:
             print(
                 f"{width}x{height}:", ", ".join(f"{name} {value:.1f}" for name, value in results[f"{width}x{height}"].items())
             )
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write_result(arguments.output, results)
 
 
 if __name__ == "__main__":

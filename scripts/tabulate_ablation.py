@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from result_files import write_result
+
 SCORES = ("epoch", "accuracy", "auxiliary_accuracy", "uar", "calibration_error")
 
 
@@ -27,8 +29,7 @@ def main() -> None:
     runs = {file.parent.name: best_epoch(file.parent) for file in sorted(arguments.runs.glob("*/metrics.jsonl"))}
     if not runs:
         parser.error(f"{arguments.runs} holds no RUN/metrics.jsonl; fer train writes them.")
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
+    write_result(arguments.output, runs)
 
 
 if __name__ == "__main__":

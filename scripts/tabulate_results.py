@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from result_files import write_result
 
 from modeling_fer.training.cross_validation import AVERAGED
 
@@ -99,8 +100,7 @@ def main() -> None:
     if not runs:
         parser.error(f"{arguments.runs} holds no METHOD-SEED/results.json; fer cross-validate writes them.")
     if arguments.output is not None:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(json.dumps(runs, indent=1) + "\n")
+        write_result(arguments.output, runs)
     if arguments.figure is not None:
         draw_methods(runs).savefig(arguments.figure, dpi=110)
     print(tabulate(runs))

@@ -5,9 +5,10 @@ python scripts/tabulate_search.py runs/figure9 runs/figure10 --output results/se
 
 import argparse
 import csv
-import json
 from pathlib import Path
 from typing import Any
+
+from result_files import write_result
 
 PARAMETER = "params_"
 
@@ -35,8 +36,7 @@ def main() -> None:
     if missing:
         parser.error(f"{missing[0]} holds no trials.csv; fer search writes it.")
     found = {folder.name: read_trials(folder / "trials.csv") for folder in arguments.searches}
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_result(arguments.output, found)
 
 
 if __name__ == "__main__":

@@ -39,13 +39,17 @@ class Trained:
         model: with a temperature of 1, a prior of 0, and the label shares of its training.
         processor: of its images.
         validation: what it is fitted on.
-        second_shares: how frequent the classes of its second label set were; None where it has none.
+        logits: (n, classes), what it says of these images.
+        auxiliary_logits: (n, auxiliary classes), by its second output layer; None where it has one.
+        auxiliary_shares: how frequent the classes of its second label set were; None where it has none.
     """
 
     model: FerForImageClassification
     processor: FerImageProcessor
     validation: FaceColumns
-    second_shares: list[float] | None
+    logits: Tensor
+    auxiliary_logits: Tensor | None
+    auxiliary_shares: list[float] | None
 
 
 def open_run(folder: Path, data: str) -> Trained:
@@ -73,8 +77,9 @@ def open_run(folder: Path, data: str) -> Trained:
             "that it was trained on."
         )
     model.config.label_shares = training_shares(recipe, train)
-    second = auxiliary_shares(recipe, train) if model.config.auxiliary_labels else None
-    return Trained(model, FerImageProcessor.from_pretrained(checkpoint), validation, second)
+    shares = auxiliary_shares(recipe, train) if model.config.auxiliary_labels else None
+    processor = FerImageProcessor.from_pretrained(checkpoint)
+    return Trained(model, processor, validation, *predict_logits(model, processor, validation), shares)
 
 
 def join(trained: Trained, auxiliary_share: float) -> FerForImageClassification:
@@ -84,11 +89,18 @@ def join(trained: Trained, auxiliary_share: float) -> FerForImageClassification:
         ValueError: a share is asked for of a network with one output layer.
     """
     model = deepcopy(trained.model)
-    if trained.second_shares is not None:
-        join_outputs(model, auxiliary_share, trained.second_shares)
+    if trained.auxiliary_shares is not None:
+        join_outputs(model, auxiliary_share, trained.auxiliary_shares)
     elif auxiliary_share:
         raise ValueError("The network has no second label set; leave --auxiliary-share out.")
     return model
+
+
+def join_logits(trained: Trained, auxiliary_share: float) -> Tensor:
+    """What the joined network says of the validation images, up to a number for each image: (n, classes)."""
+    if trained.auxiliary_logits is None:
+        return trained.logits
+    return join_scores(trained.logits.T, trained.auxiliary_logits.T, shared_places(trained.model), auxiliary_share).T
 
 
 def measure(logits: Tensor, labels: Tensor) -> dict[str, float]:
@@ -101,18 +113,14 @@ def score_priors(trained: Trained, auxiliary_share: float) -> dict[float, Scores
     """What the joined network scores on validation with each of `PRIORS`, at its own temperature: by its labels (`votes`), and where it
     has a second label set by that (`labels`).
     """
-    joined = join(trained, auxiliary_share)
-    logits, auxiliary = predict_logits(trained.model, trained.processor, trained.validation)
-    if auxiliary is not None:
-        logits = join_scores(logits.T, auxiliary.T, shared_places(trained.model), auxiliary_share).T
-    joined.config.temperature = fit_temperature(logits, trained.validation.targets)
+    joined, logits, validation = join(trained, auxiliary_share), join_logits(trained, auxiliary_share), trained.validation
+    joined.config.temperature = fit_temperature(logits, validation.targets)
     scores: dict[float, Scores] = {}
     for prior in PRIORS:
         adjusted = joined.adjust_logits(logits, prior)
-        scores[prior] = {"votes": measure(adjusted, trained.validation.labels)}
-        if trained.validation.auxiliary_labels is not None and auxiliary is not None:
-            places = shared_places(trained.model)
-            scores[prior]["labels"] = measure(adjusted[:, places], trained.validation.auxiliary_labels)
+        scores[prior] = {"votes": measure(adjusted, validation.labels)}
+        if trained.auxiliary_shares is not None and validation.auxiliary_labels is not None:
+            scores[prior]["labels"] = measure(adjusted[:, shared_places(trained.model)], validation.auxiliary_labels)
     return scores
 
 
@@ -129,17 +137,14 @@ def show_choices(trained: Trained, kept: Path | None) -> None:
         kept: JSON file that gets the same numbers.
     """
     console = Console()
-    for share in AUXILIARY_SHARES if trained.second_shares is not None else AUXILIARY_SHARES[:1]:
+    one_set = trained.auxiliary_shares is None
+    for share in AUXILIARY_SHARES[:1] if one_set else AUXILIARY_SHARES:
         scores = score_priors(trained, share)
-        sets = list(scores[0.0])
-        table = Table(
-            "prior", *(column for name in sets for column in (name, "UAR", "ECE")), title=f"second label set counts {share:g}"
-        )
+        columns = [column for name in scores[0.0] for column in (name, "UAR", "ECE")]
+        table = Table("prior", *columns, title=None if one_set else f"second label set counts {share:g}")
         for prior, by in scores.items():
             cells = [(f"{one['accuracy']:.2%}", f"{one['uar']:.2%}", f"{one['calibration_error']:.3f}") for one in by.values()]
             table.add_row(f"{prior:g}", *(cell for row in cells for cell in row))
-        if trained.second_shares is None:
-            table.title = None
         console.print(table)
         typer.echo(f"The sum of accuracy and UAR is highest at a prior of {best_prior(scores):g}.")
         if kept is not None:
@@ -158,8 +163,7 @@ def finish_checkpoint(trained: Trained, auxiliary_share: float, prior: float | N
     Raises:
         OSError, ValueError: it cannot be written, or a share is asked for of a network with one output layer.
     """
-    model, validation = join(trained, auxiliary_share), trained.validation
-    logits, _ = predict_logits(model, trained.processor, validation)
+    model, logits, validation = join(trained, auxiliary_share), join_logits(trained, auxiliary_share), trained.validation
     config = model.config
     config.temperature = round(fit_temperature(logits, validation.targets), 4)
     config.prior_strength = best_prior(score_priors(trained, auxiliary_share)) if prior is None else prior

@@ -7,7 +7,7 @@ import pytest
 import torch
 from helpers import run_script, tiny_config, write_prepared
 
-from modeling_fer import FerForImageClassification, FerImageProcessor
+from modeling_fer import FerForImageClassification
 from modeling_fer.training.attribution import MAPS, Faces
 from modeling_fer.training.faithfulness import (
     agreement_with_facs,
@@ -91,12 +91,10 @@ def test_relevance_is_shared_out_over_the_parts():
     assert agreement_with_facs(alike) == 0
 
 
-def test_the_script_measures_once_and_draws(tmp_path):
-    model, output = tmp_path / "model", tmp_path / "faithfulness.json"
-    FerForImageClassification(tiny_config()).save_pretrained(model)
-    FerImageProcessor(size={"height": 24, "width": 24}, num_channels=1).save_pretrained(model)
+def test_the_script_measures_once_and_draws(tiny_checkpoint, tmp_path):
+    output = tmp_path / "faithfulness.json"
     data = write_prepared(tmp_path / "data", 12)
-    arguments = [f"mine={model}", "--data", data, "--output", output, "--figure", tmp_path / "curves.png"]
+    arguments = [f"mine={tiny_checkpoint}", "--data", data, "--output", output, "--figure", tmp_path / "curves.png"]
     first = run_script("check_explanations.py", *arguments)
     assert first.returncode == 0, first.stderr
     result = json.loads(output.read_text())["mine"]

@@ -5,9 +5,8 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers import draw_face, run_script, tiny_config, write_prepared
+from helpers import draw_face, run_script, write_prepared
 
-from modeling_fer import FerForImageClassification, FerImageProcessor
 from modeling_fer.data.face_parts import FACE_PARTS, cover_part, part_masks
 from modeling_fer.training.robustness import DISTURBANCES, move_box, rotate_faces
 
@@ -78,12 +77,10 @@ def test_every_pixel_belongs_to_one_part(landmarks):
     assert masks["mouth"][0, 38, 24] and masks["nose"][0, 28, 24] and masks["rest"][0, 0, 0]
 
 
-def test_the_script_measures_goes_on_and_draws(tmp_path):
-    model, output = tmp_path / "model", tmp_path / "robustness.json"
-    FerForImageClassification(tiny_config()).save_pretrained(model)
-    FerImageProcessor(size={"height": 24, "width": 24}, num_channels=1).save_pretrained(model)
+def test_the_script_measures_goes_on_and_draws(tiny_checkpoint, tmp_path):
+    output = tmp_path / "robustness.json"
     data = write_prepared(tmp_path / "data", 12)
-    arguments = [f"mine={model}", "--data", data, "--output", output, "--figure", tmp_path / "curves.png"]
+    arguments = [f"mine={tiny_checkpoint}", "--data", data, "--output", output, "--figure", tmp_path / "curves.png"]
     first = run_script("measure_robustness.py", *arguments)
     assert first.returncode == 0, first.stderr
     result = json.loads(output.read_text())["mine"]
