@@ -163,11 +163,11 @@ def warp_landmarks(landmarks: Tensor, affine: Tensor, height: int, width: int) -
     Returns:
         (batch, points, 2), like `landmarks`. The order is kept: a flip does not swap left and right landmarks.
     """
-    affine = affine.to(landmarks)
+    # Inverted where they were drawn: an accelerator would be waited for.
+    back = torch.linalg.inv(affine[:, :, :2]).to(landmarks)
     centre = torch.tensor([(width - 1) / 2, (height - 1) / 2], device=landmarks.device, dtype=landmarks.dtype)
-    shifted = (landmarks - centre - affine[:, :, 2].unsqueeze(1)).transpose(1, 2)
-    moved: Tensor = torch.linalg.solve(affine[:, :, :2], shifted)
-    return moved.transpose(1, 2) + centre
+    shifted = landmarks - centre - affine[:, :, 2].to(landmarks).unsqueeze(1)
+    return shifted @ back.transpose(1, 2) + centre
 
 
 def random_rectangles(

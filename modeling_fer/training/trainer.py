@@ -253,9 +253,9 @@ class Trainer:
             images += len(batch["images"]) * self.accelerator.num_processes
             saving = progress.step % self.save_steps == 0 and progress.step < steps and self.completes_update(progress.step)
             if saving or len(losses) == 20 or progress.step == steps:
-                recent = torch.stack(losses)
-                bar.set_postfix(loss=f"{recent.mean().item():.3f}")
-                progress.loss_sum += recent.sum().item()
+                recent = self.add_losses(losses)
+                bar.set_postfix(loss=f"{recent / len(losses):.3f}")
+                progress.loss_sum += recent
                 losses.clear()
             if saving:
                 self.save_state()
@@ -264,6 +264,21 @@ class Trainer:
         seconds = time.perf_counter() - start
         loss = self.accelerator.reduce(torch.tensor(progress.loss_sum / steps, device=self.accelerator.device), "mean").item()
         return {"loss": loss, "images_per_second": images / seconds, "seconds": seconds, "data_share": waited / seconds}
+
+    def add_losses(self, losses: Sequence[Tensor]) -> float:
+        """The sum of the losses of the last steps. They are looked at together, as reading one makes an accelerator wait.
+
+        Raises:
+            FloatingPointError: one of them is not a number.
+        """
+        values = torch.stack(list(losses)).tolist()
+        for step, value in enumerate(values, start=self.progress.step - len(values) + 1):
+            if not math.isfinite(value):
+                raise FloatingPointError(
+                    f"The loss is {value} in epoch {self.progress.epoch + 1}, step {step}; the checkpoints written before are kept. "
+                    "A lower learning rate or gradient clipping may help."
+                )
+        return math.fsum(values)
 
     def completes_update(self, step: int) -> bool:
         """Whether the weights change after so many steps of an epoch: when enough gradients are accumulated, and at its end."""
@@ -274,11 +289,6 @@ class Trainer:
         completes = self.completes_update(self.progress.step + 1)
         with nullcontext() if completes else self.accelerator.no_sync(self.model):
             outputs = self.model(**self.prepare_batch(batch))
-            if not torch.isfinite(outputs.loss):
-                raise FloatingPointError(
-                    f"The loss is {outputs.loss.item()} in epoch {self.progress.epoch + 1}, step {self.progress.step + 1}; the "
-                    "checkpoints written before are kept. A lower learning rate or gradient clipping may help."
-                )
             self.accelerator.backward(outputs.loss / self.recipe.gradient_accumulation)
         if completes:
             if self.recipe.gradient_clipping is not None:
@@ -319,12 +329,14 @@ class Trainer:
         if not self.teachers:
             return inputs
         pixel_values = inputs["pixel_values"]
+        both_ways = torch.cat([pixel_values, pixel_values.flip(3)])
         with self.accelerator.autocast():
-            outputs = [teacher(pixels) for teacher in self.teachers for pixels in (pixel_values, pixel_values.flip(3))]
+            outputs = [teacher(both_ways) for teacher in self.teachers]
         weight, taught = self.recipe.teacher_weight, dict(inputs)
         for labels, logits in (("labels", "logits"), ("auxiliary_labels", "auxiliary_logits")):
             if labels in inputs:
-                answer = torch.stack([output[logits].float() for output in outputs]).mean(dim=0).softmax(dim=1)
+                answers = torch.stack([half for output in outputs for half in output[logits].float().chunk(2)])
+                answer = answers.mean(dim=0).softmax(dim=1)
                 taught[labels] = (1 - weight) * inputs[labels] + weight * answer
         return taught
 
