@@ -333,7 +333,7 @@ def calibrate(
 ) -> None:
     """Fit temperature, prior, and the thresholds of "uncertain" and of sets of expressions, on validation images.
 
-    Without --output it prints what each prior scores, to choose by.
+    Without --output, or with --table, it prints what each prior scores, to choose by.
 
     Examples: fer calibrate runs/mine --data prepared/mine
 
@@ -343,9 +343,9 @@ def calibrate(
         from modeling_fer.commands.calibrate import finish_checkpoint, open_run, show_choices
 
         trained = open_run(checkpoint, data)
-        if output is None:
+        if output is None or table is not None:
             show_choices(trained, table)
-        else:
+        if output is not None:
             finish_checkpoint(trained, auxiliary_share, prior, output)
 
 

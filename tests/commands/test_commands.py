@@ -81,7 +81,9 @@ def test_a_trained_network_is_calibrated(target, recipe, tmp_path):
     config = json.loads((tmp_path / "new/released/config.json").read_text())
     assert config["prior_strength"] == 0.25 and config["temperature"] != 1.0
     assert {name: len(values) for name, values in config["conformal_thresholds"].items()}["0.9"] == len(config["id2label"])
-    chosen = fer("calibrate", tmp_path / "run/best", "--data", data, "--output", tmp_path / "chosen")
+    both = tmp_path / "both.json"
+    chosen = fer("calibrate", tmp_path / "run/best", "--data", data, "--output", tmp_path / "chosen", "--table", both)
+    assert both.read_text() == (tmp_path / "table.json").read_text()
     assert f"prior {shown.stdout.split('prior of ')[1].split()[0].rstrip('.')}," in chosen.stdout
     nothing = fer("calibrate", tmp_path / "new/released", "--data", data)
     assert nothing.returncode == 2 and "recipe.yaml does not exist; give a run folder" in plain(nothing.stderr)
