@@ -27,7 +27,7 @@ ABLATION = {
     "plain_blocks": "--set model.representation_block=plain",
     "votes_only": "--set target=votes",
     "joint_votes": "--set target=joint",
-    "teacher": "--set teachers=[fer-base] --set teacher_weight=0.7",
+    "teacher": "--set teachers=[{teacher}] --set teacher_weight=0.7",
     "timm_backbone": "--set model.backbone=resnet10t",
     "squeeze_excitation": "--set model.squeeze_excitation=true",
     "classes_as_they_are": "--set class_balancing=0",
@@ -41,6 +41,21 @@ ABLATION = {
 """What is changed of the recipe fer_tiny, one thing at a time, to see what it brings."""
 FORMS = ("reference", "landmarks_only", "three_gated_maps", "light_pull", "sigmoid_map", "sparse_map")
 """Those of them whose maps are checked: what might make a map more faithful."""
+FROM_DLIB = (
+    "--set initial_checkpoint={dlib} --set model.representation_filters=32 --set model.dropout=0.2 --set learning_rate=0.0015 "
+    "--set stage_decay=0.8"
+)
+PLAIN = "--set model.representation_block=plain"
+TEACHERS = {
+    "from_dlib-0": f"{FROM_DLIB} --set epochs=32",
+    "from_dlib-1": f"{FROM_DLIB} --set epochs=32 --set seed=1",
+    "residual-0": "--set epochs=31",
+    "residual-1": "--set epochs=32 --set seed=1",
+    "plain-0": f"{PLAIN} --set epochs=41",
+    "plain-1": f"{PLAIN} --set epochs=42 --set seed=1",
+}
+"""Networks that others learn from, and what each changes of the recipe fer_teacher; as many epochs as an H100 trains side by side in
+less than five minutes."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +68,7 @@ class Scale:
         dlib: file of dlib's face recognition network, which fer-base starts from.
         methods, seeds, folds: of the comparison.
         changes: of the ablation.
+        teachers: whose answers are distilled.
         images: that explanations are checked on.
         seconds: that each network is timed for.
         training: settings of every training, beside its own.
@@ -67,6 +83,7 @@ class Scale:
     dlib: str = "dlib_face_recognition_resnet_model_v1.dat"
     methods: tuple[str, ...] = tuple(METHODS)
     changes: tuple[str, ...] = tuple(ABLATION)
+    teachers: tuple[str, ...] = tuple(TEACHERS)
     seeds: tuple[int, ...] = (0, 1, 2)
     folds: int = 10
     images: int = 300
@@ -84,8 +101,8 @@ def quick_scale(data: Path, runs: Path) -> Scale:
     base, tiny = (str(runs / name / "released") for name in ("fer_base_mixed", "fer_tiny_distilled"))
     training = "--set epochs=1 --set warmup_epochs=0 --set ema_decay=0.5"
     return Scale(
-        data, runs, runs / "results", runs / "docs", methods=("baseline", "hybrid"), changes=("reference", "teacher"), seeds=(0,),
-        folds=2, images=24, seconds=0.5, training=training, start="--set initial_checkpoint=fer-base", base=base, tiny=tiny,
+        data, runs, runs / "results", runs / "docs", methods=("baseline", "hybrid"), changes=("reference", "teacher"), teachers=(),
+        seeds=(0,), folds=2, images=24, seconds=0.5, training=training, start="--set initial_checkpoint=fer-base", base=base, tiny=tiny,
         fer_python=None, npm_folder=None,
     )  # fmt: skip
 
@@ -107,18 +124,12 @@ def list_steps(scale: Scale) -> dict[str, Step]:
     starts = [
         f"{method}={runs}/compare/start/{method}/best" for method in ("fully", "weakly", "hybrid") if method in scale.methods
     ]
-    forms = [f"{change}={runs}/ablation/{change}/best" for change in FORMS if change in scale.changes]
     return {
         "methods": Step(list_comparison(scale)),
         "nested": Step(list_nested(scale)),
-        "ablation": Step(list_ablation(scale)),
-        "forms": Step(
-            [
-                f"python scripts/check_explanations.py {' '.join(forms)} {votes} --split validation --images {scale.images} "
-                f"--output {results}/forms.json"
-            ],
-            after=["ablation"],
-        ),
+        "forms": Step(list_forms(scale)),
+        "distillation": Step(list_distillation(scale)),
+        "ablation": Step(list_ablation(scale), after=["distillation"]),
         "checkpoints": Step(list_training(scale)),
         "suite": Step(
             [
@@ -209,14 +220,72 @@ def list_nested(scale: Scale) -> list[str]:
     return [*commands, f"python scripts/tabulate_results.py {runs} --output {scale.results}/ckplus48_nested.json"]
 
 
-def list_ablation(scale: Scale) -> list[str]:
-    """The small network trained for a few epochs, with one thing changed in each run."""
-    runs, training = scale.runs / "ablation", scale.training or "--set epochs=2 --set warmup_epochs=0.25 --set ema_decay=0.98"
-    commands = [
-        f"fer train fer_tiny --data {scale.data}/fer2013 --output {runs}/{change} {training} {ABLATION[change]}".strip()
-        for change in scale.changes
+def list_forms(scale: Scale) -> list[str]:
+    """The small network trained with other forms of the map, and how faithful each is."""
+    runs, training = scale.runs / "forms", scale.training or "--set epochs=2 --set warmup_epochs=0.25 --set ema_decay=0.98"
+    forms = [form for form in FORMS if form in scale.changes]
+    maps = " ".join(f"{form}={runs}/{form}/best" for form in forms)
+    return [
+        *train_changes(scale, runs, tuple(forms), training),
+        f"python scripts/tabulate_ablation.py {runs} --output {scale.results}/forms_runs.json",
+        f"python scripts/check_explanations.py {maps} --data {scale.data}/fer2013 --split validation --images {scale.images} "
+        f"--output {scale.results}/forms.json",
     ]
-    return [*commands, f"python scripts/tabulate_ablation.py {runs} --output {scale.results}/ablation.json"]
+
+
+def list_ablation(scale: Scale) -> list[str]:
+    """The small network trained for ten epochs, with one thing changed in each run."""
+    runs, training = scale.runs / "ablation", scale.training or "--set epochs=10 --set warmup_epochs=0.5 --set ema_decay=0.99"
+    larger = "--set batch_size=256 --set learning_rate=0.005"
+    return [
+        *train_changes(scale, runs, scale.changes, f"{training} {larger}"),
+        f"python scripts/tabulate_ablation.py {runs} --output {scale.results}/ablation.json",
+    ]
+
+
+def train_changes(scale: Scale, runs: Path, changes: tuple[str, ...], training: str) -> list[str]:
+    """Runs of the recipe fer_tiny, each with one thing changed."""
+    teacher = f"{scale.runs}/distillation/from_dlib-0/best" if scale.teachers else "fer-base"
+    return [
+        f"fer train fer_tiny --data {scale.data}/fer2013 --output {runs}/{change} {training} "
+        f"{ABLATION[change].format(teacher=teacher)}".strip()
+        for change in changes
+    ]
+
+
+def list_distillation(scale: Scale) -> list[str]:
+    """Teachers of several forms and seeds, and networks of the bundled forms that learn what these answer together."""
+    runs, votes = scale.runs / "distillation", f"--data {scale.data}/fer2013"
+    dlib = scale.runs / "dlib-start"
+    commands = [
+        f"fer train fer_teacher {votes} --output {runs}/{name} {TEACHERS[name].format(dlib=dlib)} {scale.training}".strip()
+        for name in scale.teachers
+    ]
+    if scale.teachers:
+        commands.insert(0, convert_dlib(scale))
+    teachers = [f"{runs}/{name}/best" for name in scale.teachers]
+    answers = "--set 'teachers=[" + ",".join(["fer-base", *teachers]) + "]'"
+    start = f"{runs}/fer_tiny_start"
+    from_start = f"--set initial_checkpoint={start}/best --set 'teachers=[{','.join(teachers or ['fer-base'])}]'"
+    longer = "" if scale.training else "--set epochs=62"
+    learning = "" if scale.training else "--set epochs=29 --set warmup_epochs=0.5 --set ema_decay=0.998"
+    commands += [
+        f"fer train fer_base_distilled {votes} --output {runs}/fer_base_distilled {answers} {scale.training}",
+        f"fer train fer_tiny {votes} --output {start} --set batch_size=256 --set learning_rate=0.005 {longer} {scale.training}",
+        f"fer train fer_tiny_distilled {votes} --output {runs}/fer_tiny_distilled {from_start} --set teacher_weight=0.8 "
+        f"--set batch_size=256 --set learning_rate=0.004 {learning} {scale.training}",
+        f"python scripts/tabulate_ablation.py {runs} --output {scale.results}/distillation.json",
+        f"fer calibrate {runs}/fer_base_distilled/best {votes} --table {scale.results}/prior_distilled.json",
+        f"python scripts/average_checkpoints.py fer-base {runs}/fer_base_distilled/best --output {runs}/fer_base_distilled/average",
+        f"fer calibrate {runs}/fer_base_distilled/average {votes} --table {scale.results}/prior_average.json",
+    ]
+    return [" ".join(command.split()) for command in commands]
+
+
+def convert_dlib(scale: Scale) -> str:
+    """The command that makes a checkpoint of dlib's network, which others start from."""
+    data, start = scale.data / "fer2013", scale.runs / "dlib-start"
+    return f"python scripts/convert_dlib.py {scale.dlib} --recipe fer_base --data {data} --output {start}"
 
 
 def list_maps(scale: Scale) -> list[str]:
@@ -267,7 +336,7 @@ def list_training(scale: Scale) -> list[str]:
         f"fer calibrate {second}/best {votes} --auxiliary-share 0 --prior 0.5 --output {second}/released",
     ]
     if not scale.start:
-        commands.insert(0, f"python scripts/convert_dlib.py {scale.dlib} --recipe fer_base {votes} --output {start}")
+        commands.insert(0, convert_dlib(scale))
     return [command.strip() for command in commands]
 
 

@@ -231,14 +231,24 @@ def prior_table(results: Path) -> str:
 def ablation_table(results: Path) -> str:
     """What one change of the recipe brings on validation, the reference first and then the best."""
     runs = read(results, "ablation")
-    order = sorted(runs, key=lambda name: (name != "reference", -runs[name]["accuracy"]))
+    return runs_table("changed", runs, sorted(runs, key=lambda name: (name != "reference", -runs[name]["accuracy"])))
+
+
+def distillation_table(results: Path) -> str:
+    """What teachers score on validation, and the networks that learned from them."""
+    runs = read(results, "distillation")
+    return runs_table("network", runs, sorted(runs, key=lambda name: (name.startswith("fer"), name)))
+
+
+def runs_table(first: str, runs: dict[str, Any], order: list[str]) -> str:
+    """Runs at their best epochs, in an order."""
     rows = []
     for name in order:
         one = runs[name]
         labels = f"{100 * one['auxiliary_accuracy']:.1f}" if "auxiliary_accuracy" in one else "-"
         scores = [f"{100 * one['accuracy']:.1f}", f"{100 * one['uar']:.1f}", labels, f"{one['calibration_error']:.3f}"]
-        rows.append([name.replace("_", " "), *scores, f"{one['seconds'] / 60:.0f}"])
-    header = ["changed", "FER+ accuracy", "UAR", "FER-2013 labels, accuracy", "calibration error", "minutes"]
+        rows.append([name.replace("_", " "), *scores, str(one["epochs"]), f"{one['seconds'] / 60:.1f}"])
+    header = [first, "FER+ accuracy", "UAR", "FER-2013 labels, accuracy", "calibration error", "epochs", "minutes"]
     return markdown(header, rows)
 
 
@@ -248,7 +258,7 @@ def forms_table(results: Path) -> str:
         "form", "FER+ accuracy", "deletion (low is faithful)", "the landmarks' minus the map's", "insertion (high is faithful)",
         "the map's minus the landmarks'", "more on the parts that FACS names",
     ]  # fmt: skip
-    runs = read(results, "ablation")
+    runs = read(results, "forms_runs")
     rows = []
     for name, one in read(results, "forms").items():
         own, landmarks = one["maps"]["relevance map"], one["maps"]["landmarks"]
@@ -411,6 +421,7 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "cost": cost_table,
     "gate": gate_table,
     "ablation": ablation_table,
+    "distillation": distillation_table,
     "forms": forms_table,
     "prior": prior_table,
     "nested": nested_table,

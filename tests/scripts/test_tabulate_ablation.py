@@ -29,8 +29,8 @@ def test_the_best_epoch_of_each_run_is_kept(tmp_path):
         "epoch": 2, "accuracy": 0.7, "auxiliary_accuracy": 0.5, "uar": 0.5, "calibration_error": 0.1, "epochs": 3, "seconds": 180
     }  # fmt: skip
     assert ablation_table(tmp_path / "results").splitlines()[2:] == [
-        "| reference | 70.0 | 50.0 | 50.0 | 0.100 | 3 |",
-        "| votes only | 80.0 | 50.0 | - | 0.100 | 1 |",
+        "| reference | 70.0 | 50.0 | 50.0 | 0.100 | 3 | 3.0 |",
+        "| votes only | 80.0 | 50.0 | - | 0.100 | 1 | 1.0 |",
     ]
 
 
