@@ -14,7 +14,9 @@ from modeling_fer.hub.release import average_weights
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoints", nargs="+", help="folders or bundled names; settings and configuration are those of the last")
+    parser.add_argument(
+        "checkpoints", nargs="+", help="folders or bundled names; settings and configuration are those of the last"
+    )
     parser.add_argument("--weights", nargs="+", type=float, help="one for each checkpoint; equal if not given")
     parser.add_argument("--output", required=True, help="folder for the average")
     arguments = parser.parse_args()

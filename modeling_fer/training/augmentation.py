@@ -167,7 +167,8 @@ def warp_landmarks(landmarks: Tensor, affine: Tensor, height: int, width: int) -
     back = torch.linalg.inv(affine[:, :, :2]).to(landmarks)
     centre = torch.tensor([(width - 1) / 2, (height - 1) / 2], device=landmarks.device, dtype=landmarks.dtype)
     shifted = landmarks - centre - affine[:, :, 2].to(landmarks).unsqueeze(1)
-    return shifted @ back.transpose(1, 2) + centre
+    moved: Tensor = shifted @ back.transpose(1, 2) + centre
+    return moved
 
 
 def random_rectangles(
