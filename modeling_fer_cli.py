@@ -82,6 +82,14 @@ def predict(
     smoothing: Annotated[
         float, typer.Option(min=0.0, help="Seconds that a face's probabilities in a video are smoothed over.")
     ] = 0.4,
+    search_every: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Seconds from one search of a video's whole frame to the next; between, faces are looked for near where they were, "
+            "which is faster. 0 searches every frame; 1 for cameras and streams, else 0, if not given.",
+        ),
+    ] = None,
     engine: Annotated[
         str,
         typer.Option(
@@ -120,7 +128,9 @@ def predict(
     from modeling_fer.inference.engines import ReaderSettings
 
     reader = ReaderSettings(model, engine, device, None, prior, detect, min_face, search_size)
-    settings = PredictSettings(reader, workers, output, overlay, fps, smoothing, batch_size, top_k, faces_only, sets)
+    settings = PredictSettings(
+        reader, workers, output, overlay, fps, smoothing, search_every, batch_size, top_k, faces_only, sets
+    )
     raise typer.Exit(run(inputs, settings))
 
 

@@ -81,6 +81,11 @@ class Network(Protocol):
 class ReadsPhotos(Protocol):
     """A `FaceReader`, or a pipeline over one."""
 
+    @property
+    def reader(self) -> "FaceReader":
+        """The `FaceReader`."""
+        ...
+
     def read(self, photos: Iterable[Any], **options: Any) -> Iterator[Faces]:
         """The faces of photos, while they come; `options` are fields of `ReadOptions`."""
         ...
@@ -204,6 +209,11 @@ class FaceReader:
         if coverage is not None:
             choose_thresholds(self.network.doubt.conformal_thresholds, coverage)
 
+    @property
+    def reader(self) -> "FaceReader":
+        """Itself: a pipeline has one, too."""
+        return self
+
     def searching(self, min_face: float | None = None, search_size: int | None = None) -> "FaceReader":
         """A reader that shares this one's network and searches more or less finely.
 
@@ -217,10 +227,11 @@ class FaceReader:
 
     def find_faces(self, image: Image.Image) -> list[Face]:
         """The faces of a photo that is opened, in its pixels."""
-        faces = self._ready_detector()(image)
+        faces = self.ready_detector()(image)
         return [Face(check_box(face.box), face.score, face.points) for face in faces]
 
-    def _ready_detector(self) -> FaceDetector:
+    def ready_detector(self) -> FaceDetector:
+        """What finds the faces; made now if it was not needed before."""
         if self.detector is None:
             self.detector = self.make_detector()
         return self.detector
@@ -294,7 +305,7 @@ class FaceReader:
             return
         # Made before the threads, which would each make their own.
         if options.detect and boxes is None:
-            self._ready_detector()
+            self.ready_detector()
         with ThreadPoolExecutor(options.num_workers) as pool:
             ahead: deque[Future[CutPhoto | FailedPhoto]] = deque()
             try:
@@ -340,7 +351,7 @@ class FaceReader:
         """A photo as large as the search needs it, and how many of its pixels one of these is wide."""
         # What can be opened twice: fetching again would take longer than decoding.
         again = isinstance(photo, (str, Path, bytes)) and not is_address(photo)
-        return open_reduced(photo, getattr(self._ready_detector(), "enough", None) if again else None)
+        return open_reduced(photo, getattr(self.ready_detector(), "enough", None) if again else None)
 
     def _finish(self, items: list[CutPhoto | FailedPhoto], options: ReadOptions) -> Iterator[Faces | None]:
         """Runs the network over the faces of some photos and gives each photo its own."""

@@ -36,6 +36,7 @@ class PredictSettings:
         overlay: folder for what is drawn.
         fps: frames a second to look at.
         smoothing: seconds that a face's probabilities in a video are smoothed over.
+        search_every: see `analyse_video`.
         batch_size: faces that go through the network at once.
         top_k: how many expressions of a face are shown.
         faces_only: pictures without a face have no row.
@@ -48,6 +49,7 @@ class PredictSettings:
     overlay: Path | None = None
     fps: float = 5.0
     smoothing: float = 0.4
+    search_every: float | None = None
     batch_size: int = 32
     top_k: int = 3
     faces_only: bool = False
@@ -178,7 +180,9 @@ class Run:
             self.console.complain(source.name, "videos need further packages; run: pip install 'modeling-fer[video]'")
             return
         settings, live, sums = self.settings, source.kind == "live", TrackSums()
-        shown = analyse_video(self.video_reader, source.name, settings.fps, settings.smoothing, live=live)
+        shown = analyse_video(
+            self.video_reader, source.name, settings.fps, settings.smoothing, live=live, search_every=settings.search_every
+        )
         try:
             with VideoOverlay(self.names, source, settings.fps, self.console) as overlay:
                 for frame, faces in self._shown(shown, f"reading {Path(source.name).name}"):

@@ -18,11 +18,15 @@ from PIL import Image
 
 from modeling_fer.answers_fer import Faces
 from modeling_fer.faces_fer import MOST_THREADS, usable_cores
+from modeling_fer.inference.following import searching_near
 from modeling_fer.inference.tracking import FaceFollower
 from modeling_fer.reading_fer import ReadsPhotos
 
 NETWORK_SECONDS = 20.0
 """A stream that says nothing for so long is given up."""
+
+LIVE_SEARCH_SECONDS = 1.0
+"""How often the whole picture of a camera is searched for faces."""
 
 CAMERA_FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "vfwcap"}
 
@@ -241,6 +245,7 @@ def analyse_video(
     prior: float | None = None,
     live: bool = False,
     num_workers: int | None = None,
+    search_every: float | None = None,
 ) -> Iterator[tuple[Frame, Faces]]:
     """The faces of a video, frame by frame, while it is read.
 
@@ -253,13 +258,19 @@ def analyse_video(
         prior: see `ReadOptions`.
         live: answer each frame at once, and drop those that come meanwhile.
         num_workers: threads that search frames ahead, each a frame of its own; one a core if not given, and none where it is live.
+        search_every: seconds from one search of a whole frame to the next; between, faces are looked for near where they were, which
+            is several times as fast, and by one thread. 0 searches every frame; a second where it is live, else 0, if not given.
 
     Returns:
         Each frame with its faces, whose `scores` are smoothed along the face's `track`; `scores_of_frame` are those of the frame alone.
 
     Raises:
-        ValueError: as `read_frames`, or as `live_frames`.
+        ValueError: search_every is negative, or as `read_frames`, or as `live_frames`.
     """
+    if search_every is None:
+        search_every = LIVE_SEARCH_SECONDS if live else 0.0
+    if not search_every >= 0:
+        raise ValueError(f"search_every is {search_every}, but must be at least 0 seconds.")
     shown: deque[Frame] = deque()
     frames = live_frames(str(source), fps) if live else read_frames(source, fps)
 
@@ -270,11 +281,15 @@ def analyse_video(
 
     if num_workers is None:
         num_workers = 0 if live else min(MOST_THREADS, usable_cores())
+    if search_every > 0:
+        reader, num_workers = searching_near(fer.reader, max(1, round(search_every * fps))), min(1, num_workers)
+    else:
+        reader = fer.reader
     options: dict[str, Any] = {"batch_size": 1 if live else batch_size, "num_workers": num_workers}
     if prior is not None:
         options["prior"] = prior
     follower = FaceFollower(fps, smoothing)
     with closing(frames):  # type: ignore[type-var]
-        for faces in fer.read(images(), **options):
+        for faces in reader.read(images(), **options):
             frame = shown.popleft()
             yield frame, follower.follow(frame.time, faces)

@@ -14,6 +14,8 @@ from PIL import Image
 import modeling_fer
 
 VIDEO_SEARCH_SIZE = 640
+FPS = 1000.0
+"""More than any video has: every frame is looked at."""
 
 
 def measure(engine: str, checkpoint: str, folder: Path, repetitions: int = 20) -> Figures:
@@ -33,8 +35,9 @@ def measure(engine: str, checkpoint: str, folder: Path, repetitions: int = 20) -
         from modeling_fer.inference.video import analyse_video
 
         frames = fer.searching(search_size=VIDEO_SEARCH_SIZE)
-        seconds = median_seconds(lambda: list(analyse_video(frames, pictures.video, fps=1000)), 1, warmup=1)
-        figures.video_fps = VIDEO_FRAMES / seconds
+        figures.video_fps = VIDEO_FRAMES / median_seconds(lambda: list(analyse_video(frames, pictures.video, FPS)), 1, warmup=1)
+        near = median_seconds(lambda: list(analyse_video(frames, pictures.video, FPS, search_every=30 / FPS)), 1, warmup=1)
+        figures.near_video_fps = VIDEO_FRAMES / near
     return figures
 
 

@@ -19,6 +19,7 @@ class Figures:
         large_photo_ms: a photo of 12 megapixels with four faces, from file to result.
         large_photo_faces: how many of the four were found.
         video_fps: frames a second of a video of 640x480, every one searched.
+        near_video_fps: the same, the whole frame searched once a second of 30 frames.
         peak_megabytes: the most memory that the process took.
         cold_start_s: a program that reads the photo of 512x512, from its start to its end, seconds.
         installed_megabytes: the package with all that it needs.
@@ -31,6 +32,7 @@ class Figures:
     large_photo_ms: float | None = None
     large_photo_faces: int | None = None
     video_fps: float | None = None
+    near_video_fps: float | None = None
     peak_megabytes: float | None = None
     cold_start_s: float | None = None
     installed_megabytes: float | None = None
