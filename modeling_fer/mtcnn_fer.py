@@ -7,8 +7,8 @@ five points. Numbers and roundings are those of facenet-pytorch, whose weights i
 
 import math
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain, islice, product
@@ -99,12 +99,24 @@ class Mtcnn:
         if not scales:
             return nothing()
         picture = Picture(pixels, WINDOW)
-        proposals, refinement, output = load_networks(self.folder, os.getpid())
+        networks = load_networks(self.folder, os.getpid())
+        if self.threads == 1:
+            return search(networks, picture, scales, map)
         # Threads of a call's own, unlike those of a session, leave nothing behind that a fork would wait for.
         with ThreadPoolExecutor(self.threads) as pool:
-            found = propose(proposals, picture, scales, pool)
-            found = refine(refinement, picture, found, pool)
-            return finish(output, picture, found, pool)
+            return search(networks, picture, scales, pool.map)
+
+
+Each = Callable[..., Iterator[Any]]
+"""Does something with each of several things and gives the results in order: `map`, or that of threads."""
+
+
+def search(networks: Sequence[Any], picture: Picture, scales: Sequence[float], each: Each) -> Candidates:
+    """The cascade of the three networks."""
+    proposals, refinement, output = networks
+    found = propose(proposals, picture, scales, each)
+    found = refine(refinement, picture, found, each)
+    return finish(output, picture, found, each)
 
 
 def nothing() -> Candidates:
@@ -188,11 +200,11 @@ class Tile:
         return pixels
 
 
-def propose(network: Any, picture: Picture, scales: Sequence[float], pool: Executor) -> Candidates:
+def propose(network: Any, picture: Picture, scales: Sequence[float], each: Each) -> Candidates:
     """The first network's windows at all scales that may hold a face, moved as it says."""
     levels = [Level(scale, (int(picture.height * scale + 1), int(picture.width * scale + 1))) for scale in scales]
     pieces = [level.tiles() for level in levels]
-    seen = pool.map(lambda tile: look_for_windows(network, picture, tile), chain(*pieces))
+    seen = each(lambda tile: look_for_windows(network, picture, tile), chain(*pieces))
     found = [
         level.candidates(np.concatenate(list(islice(seen, len(some))))) for level, some in zip(levels, pieces, strict=True)
     ]
@@ -208,33 +220,33 @@ def look_for_windows(network: Any, picture: Picture, tile: Tile) -> np.ndarray:
     return np.vstack([row + tile.row, column + tile.column, windows[:, row, column]], dtype=np.float32, casting="same_kind").T
 
 
-def refine(network: Any, picture: Picture, found: Candidates, pool: Executor) -> Candidates:
+def refine(network: Any, picture: Picture, found: Candidates, each: Each) -> Candidates:
     """Those that the second network takes for faces, moved as it says."""
     found = inside(picture, found)
     if not len(found):
         return found
-    scores, offsets = look(network, picture, found, REFINED, pool)
+    scores, offsets = look(network, picture, found, REFINED, each)
     found = Candidates(found.boxes, scores, offsets).take(scores > THRESHOLDS[1])
     return squared(moved(found.take(suppress(found.boxes, found.scores, 0.7))))
 
 
-def finish(network: Any, picture: Picture, found: Candidates, pool: Executor) -> Candidates:
+def finish(network: Any, picture: Picture, found: Candidates, each: Each) -> Candidates:
     """Those that the third network takes for faces, with their points."""
     found = inside(picture, found)
     if not len(found):
         return nothing()
-    scores, offsets, shares = look(network, picture, found, FINAL, pool)
+    scores, offsets, shares = look(network, picture, found, FINAL, each)
     corners, sizes = found.boxes[:, None, :2], found.boxes[:, None, 2:] - found.boxes[:, None, :2] + 1
     points = corners + sizes * shares.reshape(-1, 2, 5).transpose(0, 2, 1) - 1
     found = moved(Candidates(found.boxes, scores, offsets, points).take(scores > THRESHOLDS[2]))
     return found.take(suppress(found.boxes, found.scores, 0.7, of_smaller=True))
 
 
-def look(network: Any, picture: Picture, found: Candidates, size: int, pool: Executor) -> list[np.ndarray]:
+def look(network: Any, picture: Picture, found: Candidates, size: int, each: Each) -> list[np.ndarray]:
     """What a network says of each candidate, one array for each of its outputs."""
     boxes = visible(picture, found)
     some = [boxes[start : start + CROPS[size]] for start in range(0, len(boxes), CROPS[size])]
-    outputs = pool.map(lambda boxes: network.run(None, {"pixels": picture.cut(boxes, size)}), some)
+    outputs = each(lambda boxes: network.run(None, {"pixels": picture.cut(boxes, size)}), some)
     return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
 
 

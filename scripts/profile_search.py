@@ -9,8 +9,6 @@ import argparse
 import os
 import statistics
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ from result_files import write_result
 
 from modeling_fer.areas_fer import Picture
 from modeling_fer.detector_files_fer import PACKAGED
-from modeling_fer.mtcnn_fer import WINDOW, finish, load_networks, propose, pyramid, refine
+from modeling_fer.mtcnn_fer import WINDOW, load_networks, pyramid, search
 
 EXAMPLE = Path(__file__).parents[1] / "space" / "examples" / "astronaut.jpg"
 SIZES = ((512, 512), (640, 480), (2000, 1500))
@@ -42,25 +40,14 @@ class Timed:
         return answers
 
 
-def search(pixels: np.ndarray) -> dict[str, float]:
+def measure(pixels: np.ndarray) -> dict[str, float]:
     """One search: milliseconds of each part, and how many crops the second and the third network see."""
     networks = [Timed(network) for network in load_networks(PACKAGED / "mtcnn", os.getpid())]
-    seconds = []
-
-    def timed(step: Callable[[], Any]) -> Any:
-        start = time.perf_counter()
-        result = step()
-        seconds.append(time.perf_counter() - start)
-        return result
-
-    with ThreadPoolExecutor(1) as pool:
-        picture = timed(lambda: Picture(pixels, WINDOW))
-        scales = list(pyramid(min(pixels.shape[:2]), MIN_FACE, FACTOR))
-        found = timed(lambda: propose(networks[0], picture, scales, pool))
-        found = timed(lambda: refine(networks[1], picture, found, pool))
-        timed(lambda: finish(networks[2], picture, found, pool))
+    start = time.perf_counter()
+    picture = Picture(pixels, WINDOW)
+    search(networks, picture, list(pyramid(min(pixels.shape[:2]), MIN_FACE, FACTOR)), map)
+    total = 1000 * (time.perf_counter() - start)
     parts = {name: 1000 * network.seconds for name, network in zip(("first", "second", "third"), networks, strict=True)}
-    total = 1000 * sum(seconds)
     return {
         "milliseconds": total, **parts, "rest": total - sum(parts.values()), "second_seen": networks[1].seen,
         "third_seen": networks[2].seen,
@@ -76,8 +63,8 @@ def main() -> None:
     with Image.open(EXAMPLE) as photo:
         for width, height in SIZES:
             pixels = np.asarray(photo.convert("RGB").resize((width, height)))
-            search(pixels)
-            searches = [search(pixels) for _ in range(arguments.repeats)]
+            measure(pixels)
+            searches = [measure(pixels) for _ in range(arguments.repeats)]
             results[f"{width}x{height}"] = {name: statistics.median(one[name] for one in searches) for name in searches[0]}
             print(
                 f"{width}x{height}:", ", ".join(f"{name} {value:.1f}" for name, value in results[f"{width}x{height}"].items())
