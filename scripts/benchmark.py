@@ -158,8 +158,10 @@ def table(results: dict[str, Any]) -> str:
     packages = results["packages"]
     lines = [f"On {results['processor']}:", "", "| | " + " | ".join(packages) + " |", "|---|" + "---:|" * len(packages)]
     for field, (title, form) in ROWS.items():
-        values = [show(one.get(field), form) for one in packages.values()]
-        lines.append(f"| {title} | " + " | ".join(values) + " |")
+        figures = [one.get(field) for one in packages.values()]
+        if any(figure is not None for figure in figures):
+            values = [show(figure, form) for figure in figures]
+            lines.append(f"| {title} | " + " | ".join(values) + " |")
     first = next(iter(packages.values()))
     for name, other in packages.items():
         if name.endswith((" (PyPI)", " (npm)")):
