@@ -22,6 +22,7 @@ def test_every_table_is_listed_with_its_commands(tmp_path):
 
 def test_what_a_table_comes_after_is_made_before(tmp_path):
     assert in_order(["faithfulness"], list_steps(FULL)) == ["methods", "faithfulness"]
+    assert in_order(["ablation"], list_steps(FULL)) == ["distillation", "ablation"]
     quick = list_steps(quick_scale(tmp_path, tmp_path))
     assert "packages" not in quick
     assert in_order(["faithfulness"], quick) == ["methods", "checkpoints", "faithfulness"]
@@ -67,9 +68,13 @@ def test_all_of_it_runs_on_a_small_share(fer_data, tmp_path):
         "cost",
         "gate",
         "ablation",
+        "distillation",
         "forms",
+        "forms_runs",
         "search",
         "prior",
+        "prior_average",
+        "prior_distilled",
     }
     assert made == names
     again = subprocess.run(command, capture_output=True, text=True)
