@@ -30,6 +30,8 @@ from benchmarks.pictures import Pictures, make_pictures
 from benchmarks.timing import Figures
 from result_files import write_result
 
+from modeling_fer.training.environment import processor_name
+
 HERE = Path(__file__).parent
 RESULTS = Path(__file__).parents[1] / "results" / "benchmark.json"
 COLD_STARTS = 5
@@ -142,10 +144,7 @@ def package_megabytes(names: tuple[str, ...]) -> float:
 def processor() -> str:
     """The name of the processor, and how many of its cores this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    name = platform.processor() or platform.machine()
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{cores} cores of {names[0] if names else name}"
+    return f"{cores} cores of {processor_name()}"
 
 
 def show(figure: float | None, form: str) -> str:

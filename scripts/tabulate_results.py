@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from result_files import write_result
 
 from modeling_fer.training.cross_validation import AVERAGED
+from modeling_fer.training.environment import Environment
 
 PRETRAINED = "_pretrained"
 Runs = dict[str, dict[str, dict[str, Any]]]
@@ -33,8 +34,15 @@ def read_runs(folder: Path) -> Runs:
             key: result[key]
             for key in ("accuracy", "uar", "macro_f1", "pooled_accuracy", "seconds", "confusion", "label_names")
         }
-        runs.setdefault(method, {})[seed] = {**kept, "fold_accuracies": [fold["accuracy"] for fold in result["folds"]]}
+        folds = [fold["accuracy"] for fold in result["folds"]]
+        runs.setdefault(method, {})[seed] = {**kept, "fold_accuracies": folds, "environments": result.get("environments", [])}
     return runs
+
+
+def code_of(runs: Runs) -> list[str]:
+    """The versions of the code that runs were made by, where they say."""
+    noted = (one for seeds in runs.values() for run in seeds.values() for one in run.get("environments", []))
+    return sorted({Environment(**one).code for one in noted})
 
 
 def tabulate(runs: Runs) -> str:
@@ -104,6 +112,10 @@ def main() -> None:
     if arguments.figure is not None:
         draw_methods(runs).savefig(arguments.figure, dpi=110)
     print(tabulate(runs))
+    if len(made_by := code_of(runs)) > 1:
+        print(
+            f"\nThese runs were made by {len(made_by)} versions of the code: {', '.join(made_by)}. What differs may be these."
+        )
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ finished folds as they are and resumes the one that was interrupted.
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from modeling_fer.data.columns import FaceColumns
 from modeling_fer.data.splits import Fold, subject_folds
 from modeling_fer.image_processing_fer import FerImageProcessor
 from modeling_fer.modeling_fer import FerForImageClassification
+from modeling_fer.training.environment import read_environments
 from modeling_fer.training.evaluation import ExpressionMetrics, predict_columns
 from modeling_fer.training.recipe import Recipe, check_same_recipe, write_recipe
 from modeling_fer.training.run_folder import restore_folder
@@ -64,7 +66,7 @@ def cross_validate(
     Returns:
         For accuracy, UAR and macro-F1 the mean over folds and their standard deviation (with n - 1), as `accuracy` and
         `accuracy_deviation`; `pooled_accuracy` and `confusion` (rows are labels, columns answers) over all images; `seconds`, the time
-        that training took; `folds`, the metrics of each fold; and `label_names`.
+        that training took; `environments`, what it was made by; `folds`, the metrics of each fold; and `label_names`.
     """
     folder = Path(folder)
     results = [run_fold(recipe, columns, fold, folder / f"fold-{number}", cpu) for number, fold in enumerate(folds, start=1)]
@@ -117,7 +119,8 @@ def measure_fold(run: Path, test: FaceColumns, folder: Path, **more: Any) -> dic
     seconds = sum(json.loads(line)["seconds"] for lines in logs for line in lines)
     metrics["recall"] = [None if np.isnan(value) else value for value in metrics["recall"]]
     answers = {"labels": test.labels.tolist(), "answers": probabilities.argmax(1).tolist()}
-    result = {**metrics, "seconds": seconds, **answers, **more}
+    environments = [asdict(environment) for environment in read_environments(run)]
+    result = {**metrics, "seconds": seconds, **answers, "environments": environments, **more}
     file = folder / "result.json"
     new = file.with_suffix(".new")
     new.write_text(json.dumps(result) + "\n", encoding="utf-8")
@@ -135,5 +138,8 @@ def summarize(results: list[dict[str, Any]], label_names: list[str]) -> dict[str
     summary["pooled_accuracy"] = float((labels == answers).mean())
     summary["confusion"] = confusion_matrix(labels, answers, labels=list(range(len(label_names)))).tolist()
     summary["seconds"] = sum(result["seconds"] for result in results)
-    summary["folds"] = [{k: v for k, v in result.items() if k not in ("labels", "answers")} for result in results]
+    environments = [one for result in results for one in result.get("environments", [])]
+    summary["environments"] = [one for place, one in enumerate(environments) if one not in environments[:place]]
+    left_out = ("labels", "answers", "environments")
+    summary["folds"] = [{k: v for k, v in result.items() if k not in left_out} for result in results]
     return summary

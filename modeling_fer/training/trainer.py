@@ -1,7 +1,7 @@
 """Training with Accelerate: one loop, from recipe to run folder, on one process or many.
 
-A run folder holds recipe.yaml, metrics.jsonl (a line an epoch), best/ and last/ (checkpoints that `from_pretrained` loads) and
-state/ (all that resuming needs).
+A run folder holds recipe.yaml, environment.jsonl (what it was made by), metrics.jsonl (a line an epoch), best/ and last/ (checkpoints
+that `from_pretrained` loads) and state/ (all that resuming needs).
 """
 
 import ctypes
@@ -45,6 +45,7 @@ from modeling_fer.training.building import (
     moving_average,
     training_shares,
 )
+from modeling_fer.training.environment import describe_environment, note_environment
 from modeling_fer.training.evaluation import ExpressionMetrics, predict_logits
 from modeling_fer.training.recipe import Recipe, check_same_recipe, write_recipe
 from modeling_fer.training.run_folder import replace_folder, restore_folder, whole_or_not
@@ -378,10 +379,11 @@ class Trainer:
         return cast(Tensor, self.accelerator.gather(values.to(self.accelerator.device))).cpu()
 
     def start_folder(self) -> None:
-        """Makes the run folder, writes the recipe into it and opens the trackers."""
+        """Makes the run folder, writes into it the recipe and what trains, and opens the trackers."""
         if self.accelerator.is_main_process:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_recipe(self.recipe, self.folder / "recipe.yaml")
+            note_environment(self.folder, describe_environment(self.accelerator))
         self.accelerator.wait_for_everyone()
         self.accelerator.init_trackers("modeling-fer", config=flatten_settings(self.recipe.to_dict()))
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from helpers import RECIPE, columns, weights
 
+import modeling_fer
 from modeling_fer.training.cross_validation import cross_validate, learned_positions, start_cross_validation
 from modeling_fer.training.recipe import Recipe, read_overrides
 
@@ -27,6 +28,9 @@ def test_every_image_is_tested_once_and_finished_folds_are_kept(tmp_path):
         (np.mean(accuracies), np.std(accuracies, ddof=1))
     )
     assert json.loads((tmp_path / "results.json").read_text()) == summary
+    [made_by] = summary["environments"]
+    assert made_by["version"] == modeling_fer.__version__
+    assert [made_by] == [json.loads(line) for line in (tmp_path / "fold-1/environment.jsonl").read_text().splitlines()]
 
     (tmp_path / "fold-2" / "result.json").unlink()
     written = (tmp_path / "fold-1" / "metrics.jsonl").read_text()
