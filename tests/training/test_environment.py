@@ -29,7 +29,7 @@ def test_this_machine_is_described():
 
 
 def test_an_environment_is_noted_where_it_is_new(tmp_path):
-    other = replace(ONE, commit="abd+", precision="bf16")
+    other = replace(ONE, commit="bcd+", precision="bf16")
     for one in (ONE, ONE, other, other, ONE):
         note_environment(tmp_path, one)
     assert read_environments(tmp_path) == [ONE, other, ONE]
