@@ -55,7 +55,8 @@ class NearSearch:
 
     def find_near(self, image: Image.Image, face: Face) -> Face | None:
         """The face nearest to where one was, not farther from it than half its size; None where there is none."""
-        reach = REACH / 2 * face_size(face.box)
+        size = face_size(face.box)
+        reach = REACH / 2 * size
         x, y = centre(face)
         left, top = max(0, int(x - reach)), max(0, int(y - reach))
         right, bottom = min(image.width, int(x + reach)), min(image.height, int(y + reach))
@@ -63,7 +64,7 @@ class NearSearch:
             return None
         faces = [moved(one, left, top) for one in self.near(image.crop((left, top, right, bottom)))]
         nearest = min(faces, key=lambda one: distance(one, face), default=None)
-        return nearest if nearest is not None and distance(nearest, face) < reach / REACH else None
+        return nearest if nearest is not None and distance(nearest, face) < size / 2 else None
 
 
 def centre(face: Face) -> np.ndarray:
