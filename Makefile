@@ -21,6 +21,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/codespell
 	$(BIN)/proselint --config .proselintrc.json check $(PROSE)
+	$(BIN)/pymarkdown scan --recurse *.md docs space
 
 docs: $(VENV)/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

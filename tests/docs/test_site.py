@@ -119,17 +119,3 @@ def test_links_between_files_of_the_repository_lead_somewhere():
                 if address and not address.scheme and address.path and not (ROOT / unquote(address.path)).exists():
                     dead.append(f"{file.name}: {link}")
     assert dead == []
-
-
-def test_lines_of_prose_are_at_most_120_characters_long():
-    texts = [*ROOT.glob("*.md"), *(file for folder in ("docs", "space") for file in (ROOT / folder).rglob("*.md"))]
-    long = []
-    for file in texts:
-        lines = file.read_text(encoding="utf-8").splitlines()
-        for token in MarkdownIt().parse("\n".join(lines)):
-            begin, end = token.map if token.type == "inline" and token.map else (0, 0)
-            # Rows of tables and pictures cannot be broken.
-            long += [
-                f"{file.name}: {line}" for line in lines[begin:end] if len(line) > 120 and not line.startswith(("|", "!["))
-            ]
-    assert long == []
