@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 PROSE := *.md docs space/texts space/examples
 
 .PHONY: demo test test-fast lint format docs results-check clean
@@ -10,10 +11,10 @@ demo: $(VENV)/installed
 	@echo "The picture is out/astronaut.png"
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

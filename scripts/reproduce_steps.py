@@ -199,10 +199,11 @@ def list_comparison(scale: Scale) -> list[str]:
         pretrained = f"--set initial_checkpoint={start}/best{fewer}"
         commands.append(f"{folds} --output {runs}/{method}_pretrained-{seed} {pretrained}")
         commands.append(f"{folds} --output {runs}/{method}-{seed}")
-    for seed in scale.seeds[:1]:
-        literal = f"fer cross-validate ckplus48_literal --data {data}/ckplus48 --folds {scale.folds} --set seed={seed}"
-        epochs = "--set epochs=1" if scale.training else ""
-        commands.append(f"{literal} --output {runs}/literal-{seed} {epochs}".strip())
+    # The paper's own way to train, for one seed of two methods.
+    epochs = " --set epochs=1" if scale.training else ""
+    for method in ("baseline", "hybrid"):
+        folds = f"fer cross-validate ckplus48_literal --data {data}/ckplus48 --folds {scale.folds} --set seed={scale.seeds[0]}"
+        commands.append(f"{folds} {METHODS[method]} --output {runs}/{method}_literal-{scale.seeds[0]}{epochs}")
     tabulated = f"--output {scale.results}/ckplus48.json --figure {scale.docs}/ckplus48_methods.png"
     return [*commands, f"python scripts/tabulate_results.py {runs} {tabulated}"]
 
@@ -212,7 +213,7 @@ def list_nested(scale: Scale) -> list[str]:
     runs, data = scale.runs / "nested", scale.data
     commands = []
     for method, grid in (("baseline", "ckplus48_baseline"), ("hybrid", "ckplus48")):
-        settings = f"{METHODS[method]} {scale.training}".strip()
+        settings = f"{METHODS[method]} {scale.training or '--set epochs=8'}"
         commands.append(
             f"fer cross-validate ckplus48_hybrid --data {data}/ckplus48 --folds {scale.folds} --nested "
             f"--grid scripts/grids/{grid}.yaml --output {runs}/{method}-0 {settings}"

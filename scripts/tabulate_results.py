@@ -2,8 +2,9 @@
 
     python scripts/tabulate_results.py runs/ckplus48 --output results/ckplus48.json
 
-Runs of one method lie in folders METHOD-SEED; METHOD_pretrained is compared with baseline_pretrained. The summary that
---output names can be tabulated again without the runs:
+Runs of one method lie in folders METHOD-SEED. METHOD_pretrained, which started from a network that knows faces, is compared
+with baseline_pretrained, and METHOD_literal, trained as the paper trains, with baseline_literal. The summary that --output
+names can be tabulated again without the runs:
 
     python scripts/tabulate_results.py results/ckplus48.json
 """
@@ -20,7 +21,8 @@ from result_files import write_result
 from modeling_fer.training.cross_validation import AVERAGED
 from modeling_fer.training.environment import Environment
 
-PRETRAINED = "_pretrained"
+VARIANTS = {"pretrained": "tab:orange", "literal": "tab:green"}
+"""Other ways to train a method, by the end of its name, and their colours."""
 Runs = dict[str, dict[str, dict[str, Any]]]
 
 
@@ -65,8 +67,9 @@ def tabulate(runs: Runs) -> str:
 
 
 def own_baseline(method: str) -> str:
-    """The baseline that a method is compared with: one that started in the same way."""
-    return f"baseline{PRETRAINED}" if method.endswith(PRETRAINED) else "baseline"
+    """The baseline that a method is compared with: one that was trained in the same way."""
+    variant = method.rpartition("_")[2]
+    return f"baseline_{variant}" if variant in VARIANTS else "baseline"
 
 
 def compare(seeds: dict[str, dict[str, Any]], others: dict[str, dict[str, Any]]) -> str:
@@ -83,13 +86,13 @@ def compare(seeds: dict[str, dict[str, Any]], others: dict[str, dict[str, Any]])
 
 
 def draw_methods(runs: Runs) -> Figure:
-    """Accuracy of each method over its folds and seeds, with its standard error; pre-trained methods in another colour."""
+    """Accuracy of each method over its folds and seeds, with its standard error; other ways to train in other colours."""
     figure = Figure(figsize=(7, 1 + 0.35 * len(runs)), layout="constrained")
     axes = figure.add_subplot()
     folds = {name: 100 * np.concatenate([run["fold_accuracies"] for run in seeds.values()]) for name, seeds in runs.items()}
     for place, (method, accuracies) in enumerate(sorted(folds.items(), key=lambda item: item[1].mean())):
         error = accuracies.std(ddof=1) / np.sqrt(len(accuracies))
-        colour = "tab:orange" if method.endswith(PRETRAINED) else "tab:blue"
+        colour = VARIANTS.get(method.rpartition("_")[2], "tab:blue")
         axes.errorbar(accuracies.mean(), place, xerr=error, fmt="o", capsize=4, color=colour)
         axes.text(-0.01, place, method, transform=axes.get_yaxis_transform(), ha="right", va="center")
     axes.set(xlabel="accuracy in percent, mean over folds and seeds ± standard error", yticks=[])

@@ -1,4 +1,12 @@
 import os
+
+# A worker of pytest-xdist keeps to cores of its own, with all that it starts: threads that share a core wait for each
+# other. That has to be settled before torch is imported, which counts the cores then.
+if "PYTEST_XDIST_WORKER" in os.environ and hasattr(os, "sched_setaffinity"):
+    cores = sorted(os.sched_getaffinity(0))
+    worker, workers = int(os.environ["PYTEST_XDIST_WORKER"][2:]), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    os.sched_setaffinity(0, cores[worker::workers] or cores)
+
 from pathlib import Path
 
 import numpy as np

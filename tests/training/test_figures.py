@@ -79,6 +79,15 @@ def test_the_table_compares_fold_by_fold_with_the_baseline():
     assert table[-2] == "| baseline | 2 | 72.5 | 3.5 | 50.0 | 40.0 |  | 2 |"
 
 
+@pytest.mark.parametrize("variant", ["pretrained", "literal"])
+def test_a_method_is_compared_with_the_baseline_that_was_trained_in_the_same_way(variant):
+    own, other = f"baseline_{variant}", "baseline"
+    table = tabulate({f"hybrid_{variant}": runs([0.9, 0.8]), own: runs([0.9, 0.7]), other: runs([0.1, 0.1])}).splitlines()
+    # Differences 0 and 0.1: mean 5 points, standard error 7.1 / sqrt(2) = 5.
+    assert table[-1] == f"| hybrid_{variant} | 1 | 85.0 | 7.1 | 50.0 | 40.0 | +5.0 ± 5.0, not shown | 2 |"
+    assert table[-2].startswith(f"| {own} | 1 | 80.0 | 14.1 | 50.0 | 40.0 |  |")
+
+
 @pytest.mark.parametrize(("name", "processes"), [("one_machine_8_gpus", 8), ("four_machines", 32)])
 def test_configurations_of_accelerate_are_read(name, processes):
     config = load_config_from_file(str(ROOT / "scripts/accelerate" / f"{name}.yaml"))
