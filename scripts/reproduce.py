@@ -1,13 +1,14 @@
-"""Runs every command that a file of results comes from, or lists them with the time that each took.
+"""Runs the commands that the files of results come from, or lists them with the time that each took.
 
     python scripts/reproduce.py                                              # lists tables, commands and times
     python scripts/reproduce.py robustness cost --data prepared              # runs what these tables need
     python scripts/reproduce.py all --data prepared --dlib dlib_face_recognition_resnet_model_v1.dat
     python scripts/reproduce.py all --data prepared --quick                  # all of it on a small share, within ten minutes
 
---data holds the prepared data sets fer2013 and ckplus48. Stop it at any time: the same call goes on, and leaves out what is finished by
-RUNS/reproduce.json. --quick writes into a folder of its own and leaves results/ and docs/ as they are. It makes no table of other
-packages, which have to be installed first, as scripts/compare_packages.py says.
+--data holds the prepared data sets fer2013 and ckplus48, and jaffe and sfew if these are to be measured. Stop it at any time: the same
+call goes on, and leaves out what is finished by RUNS/reproduce.json. --quick writes into a folder of its own and leaves results/ and
+docs/ as they are. It measures no other packages, which have to be installed first, as scripts/compare_packages.py and
+scripts/compare_detectors.py say, and no times. results/page.json alone is made elsewhere: scripts/benchmark_space.py needs a browser.
 """
 
 import argparse

@@ -170,9 +170,10 @@ def list_steps(scale: Scale) -> dict[str, Step]:
         "gate": Step(
             [
                 f"python scripts/study_gate.py ckplus48_hybrid --data {data}/ckplus48 --output {runs}/gate --folds 1 "
-                f"--summary {results}/gate.json --set {'epochs=1' if scale.training else 'epochs=10'}"
+                f"--summary {results}/gate.json --figure {docs}/gate.png --set {'epochs=1' if scale.training else 'epochs=10'}"
             ]
         ),
+        **list_small_sets(scale),
         **list_packages(scale),
     }  # fmt: skip
 
@@ -199,13 +200,34 @@ def list_comparison(scale: Scale) -> list[str]:
         pretrained = f"--set initial_checkpoint={start}/best{fewer}"
         commands.append(f"{folds} --output {runs}/{method}_pretrained-{seed} {pretrained}")
         commands.append(f"{folds} --output {runs}/{method}-{seed}")
-    # The paper's own way to train, for one seed of two methods.
-    epochs = " --set epochs=1" if scale.training else ""
-    for method in ("baseline", "hybrid"):
-        folds = f"fer cross-validate ckplus48_literal --data {data}/ckplus48 --folds {scale.folds} --set seed={scale.seeds[0]}"
-        commands.append(f"{folds} {METHODS[method]} --output {runs}/{method}_literal-{scale.seeds[0]}{epochs}")
-    tabulated = f"--output {scale.results}/ckplus48.json --figure {scale.docs}/ckplus48_methods.png"
-    return [*commands, f"python scripts/tabulate_results.py {runs} {tabulated}"]
+    commands += list_single_seed(scale, runs)
+    gated = [method for method in scale.methods if method != "baseline"]
+    models = [f"{method}={runs}/{method}-{scale.seeds[0]}/fold-1/best" for method in gated]
+    tabulated = (
+        f"--output {scale.results}/ckplus48.json --figure {scale.docs}/ckplus48_methods.png "
+        f"--confusion {scale.docs}/ckplus48_confusion.png"
+    )
+    return [
+        *commands,
+        f"python scripts/tabulate_results.py {runs} {tabulated}",
+        draw_maps(scale, "methods_maps", models),
+    ]
+
+
+def list_single_seed(scale: Scale, runs: Path) -> list[str]:
+    """What the comparison shows of one seed: a stronger λ, the bundled checkpoint fine-tuned, and the paper's own way to train."""
+    seed, epochs = scale.seeds[0], "--set epochs=1" if scale.training else ""
+    folds = f"--data {scale.data}/ckplus48 --folds {scale.folds} --set seed={seed}"
+    strong = f"{METHODS['weakly']} --set model.facial_parts_weight=0.1"
+    commands = [
+        f"fer cross-validate ckplus48_hybrid {folds} --output {runs}/weakly_strong-{seed} {strong} {scale.training}",
+        f"fer cross-validate ckplus48_finetune {folds} --output {runs}/hybrid_finetuned-{seed} {scale.training}",
+        *(
+            f"fer cross-validate ckplus48_literal {folds} --output {runs}/{method}_literal-{seed} {METHODS[method]} {epochs}"
+            for method in ("baseline", "hybrid")
+        ),
+    ]
+    return [command.strip() for command in commands]
 
 
 def list_nested(scale: Scale) -> list[str]:
@@ -341,10 +363,31 @@ def list_training(scale: Scale) -> list[str]:
     return [command.strip() for command in commands]
 
 
+def list_small_sets(scale: Scale) -> dict[str, Step]:
+    """The paper's other data sets, where they are prepared: JAFFE in three folds by person, SFEW 2.0 fine-tuned and measured."""
+    data, runs = scale.data, scale.runs
+    commands = {
+        "jaffe": [f"fer cross-validate small_finetune --data {data}/jaffe --folds 3 --output {runs}/jaffe"],
+        "sfew": [
+            f"fer train sfew_finetune --data {data}/sfew --output {runs}/sfew",
+            f"fer evaluate {runs}/sfew/best --data {data}/sfew --output {runs}/sfew/test.json",
+        ],
+    }
+    return {name: Step(step) for name, step in commands.items() if (data / name).is_dir()}
+
+
 def list_packages(scale: Scale) -> dict[str, Step]:
-    """The checkpoints beside other packages, where these are installed."""
+    """What needs other packages, and a machine that does nothing else: the checkpoints beside them, other detectors, and times."""
     if scale.fer_python is None or scale.npm_folder is None:
         return {}
-    installed = f"--fer-python {scale.fer_python} --npm-folder {scale.npm_folder}"
-    command = f"python scripts/compare_packages.py --data {scale.data} {installed} --output {scale.results}/packages.json"
-    return {"packages": Step([command], after=["suite"])}
+    installed, results = f"--fer-python {scale.fer_python} --npm-folder {scale.npm_folder}", scale.results
+    scenes = f"--faces {scale.data}/fer2013 --scenes 40"
+    return {
+        "packages": Step(
+            [f"python scripts/compare_packages.py --data {scale.data} {installed} --output {results}/packages.json"],
+            after=["suite"],
+        ),
+        "detectors": Step([f"python scripts/compare_detectors.py {scenes} --output {results}/detectors.json"]),
+        "benchmark": Step([f"python scripts/benchmark.py {installed} --output {results}/benchmark.json"]),
+        "profile": Step([f"python scripts/profile_search.py --output {results}/search_profile.json"]),
+    }

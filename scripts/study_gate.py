@@ -120,6 +120,9 @@ def main() -> None:
     parser.add_argument("--output", required=True, type=Path, help="folder that runs and results are written to")
     parser.add_argument("--folds", type=int, default=2, help="folds on whose inner splits each variant is trained")
     parser.add_argument("--summary", type=Path, help="JSON file for what the table of RESULTS.md shows of each variant")
+    parser.add_argument(
+        "--figure", type=Path, help="picture of the curves to write; gate.png in the folder of --output if not given"
+    )
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings instead of the recipe's")
     arguments = parser.parse_args()
 
@@ -137,7 +140,7 @@ def main() -> None:
             except (FileNotFoundError, ValueError) as error:
                 parser.error(str(error))
             file.write_text(json.dumps(results) + "\n")
-    draw_curves(results).savefig(arguments.output / "gate.png", dpi=110)
+    draw_curves(results).savefig(arguments.figure or arguments.output / "gate.png", dpi=110)
     for name, result in results.items():
         summary = summarize(result)
         print(f"{name}: validation accuracy {summary['accuracy']:.1%}")

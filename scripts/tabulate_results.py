@@ -3,8 +3,8 @@
     python scripts/tabulate_results.py runs/ckplus48 --output results/ckplus48.json
 
 Runs of one method lie in folders METHOD-SEED. METHOD_pretrained, which started from a network that knows faces, is compared
-with baseline_pretrained, and METHOD_literal, trained as the paper trains, with baseline_literal. The summary that --output
-names can be tabulated again without the runs:
+with baseline_pretrained alone, and so are METHOD_literal, trained as the paper trains, and METHOD_finetuned, which started
+from a bundled checkpoint. The summary that --output names can be tabulated again without the runs:
 
     python scripts/tabulate_results.py results/ckplus48.json
 """
@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 from result_files import write_result
 
 from modeling_fer.training.cross_validation import AVERAGED
 from modeling_fer.training.environment import Environment
+from modeling_fer.training.figures import draw_confusion
 
-VARIANTS = {"pretrained": "tab:orange", "literal": "tab:green"}
+VARIANTS = {"pretrained": "tab:orange", "literal": "tab:green", "finetuned": "tab:red"}
 """Other ways to train a method, by the end of its name, and their colours."""
 Runs = dict[str, dict[str, dict[str, Any]]]
 
@@ -42,9 +44,10 @@ def read_runs(folder: Path) -> Runs:
 
 
 def code_of(runs: Runs) -> list[str]:
-    """The versions of the code that runs were made by, where they say."""
-    noted = (one for seeds in runs.values() for run in seeds.values() for one in run.get("environments", []))
-    return sorted({Environment(**one).code for one in noted})
+    """The versions of the code that runs were made by."""
+    all_runs = [run for seeds in runs.values() for run in seeds.values()]
+    noted = {Environment(**one).code for run in all_runs for one in run.get("environments", [])}
+    return sorted(noted | {"one that is not noted" for run in all_runs if not run.get("environments")})
 
 
 def tabulate(runs: Runs) -> str:
@@ -99,11 +102,21 @@ def draw_methods(runs: Runs) -> Figure:
     return figure
 
 
+def draw_method(seeds: dict[str, dict[str, Any]]) -> Image.Image:
+    """The confusion matrix of a method over all its seeds."""
+    [names] = {tuple(run["label_names"]) for run in seeds.values()}
+    return draw_confusion(np.sum([run["confusion"] for run in seeds.values()], axis=0), names)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, help="folder of runs, or a summary that --output wrote")
     parser.add_argument("--output", type=Path, help="JSON file for the summary")
     parser.add_argument("--figure", type=Path, help="picture of the accuracies to write")
+    parser.add_argument(
+        "--confusion", type=Path, help="picture of the confusion matrix of one method, over all its seeds, to write"
+    )
+    parser.add_argument("--confused", default="hybrid", help="that method; %(default)s")
     arguments = parser.parse_args()
     if not arguments.runs.exists():
         parser.error(f"{arguments.runs} does not exist; give the folder that holds METHOD-SEED/results.json.")
@@ -114,6 +127,10 @@ def main() -> None:
         write_result(arguments.output, runs)
     if arguments.figure is not None:
         draw_methods(runs).savefig(arguments.figure, dpi=110)
+    if arguments.confusion is not None:
+        if arguments.confused not in runs:
+            parser.error(f"there is no run of {arguments.confused}; there are {', '.join(runs)}.")
+        draw_method(runs[arguments.confused]).save(arguments.confusion)
     print(tabulate(runs))
     if len(made_by := code_of(runs)) > 1:
         print(

@@ -11,7 +11,7 @@ from modeling_fer.faces_fer import Face
 
 @pytest.fixture(scope="module")
 def scenes():
-    heads = compare_detectors.read_heads([], 0, np.random.default_rng(0))
+    heads = compare_detectors.read_heads(None, 0, np.random.default_rng(0))
     background = Image.new("RGB", (100, 100), "gray")
     return [make_scene(heads, background, (640, 480), np.random.default_rng(seed)) for seed in range(2)]
 
@@ -45,5 +45,5 @@ def test_who_knows_all_faces_finds_all_and_who_guesses_is_told(scenes):
 
 
 def test_the_packages_detector_finds_most_of_the_astronauts(scenes):
-    outcome = compare_detectors.compare(["mtcnn"], [], 2, (640, 480))["mtcnn"]
+    outcome = compare_detectors.compare(["mtcnn"], None, 2, (640, 480))["mtcnn"]
     assert outcome.found_of_all > 0.6 and outcome.milliseconds > 0

@@ -15,7 +15,7 @@ FULL = Scale(ROOT / "prepared", ROOT / "runs", ROOT / "results", ROOT / "docs")
 def test_every_table_is_listed_with_its_commands(tmp_path):
     listed = run_script("reproduce.py", "--runs", tmp_path).stdout
     assert "\nrobustness\n  [-] python scripts/measure_robustness.py fer-base fer-tiny" in listed
-    assert listed.count("fer cross-validate ckplus48_hybrid") == 6 * 3 * 2 + 2
+    assert listed.count("fer cross-validate ckplus48_hybrid") == 6 * 3 * 2 + 1 + 2
     assert "results/ckplus48.json" in listed and "fer-tiny.json" in listed
     assert "\npackages after suite\n  [-] python scripts/compare_packages.py" in listed
 

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
+from helpers import run_script
+from PIL import Image
 from tabulate_results import code_of, read_runs
 
 import modeling_fer
@@ -77,3 +79,14 @@ def test_a_comparison_of_several_versions_says_so(tmp_path):
     runs = read_runs(tmp_path)
     assert code_of(runs) == ["1.0 (abc)", "1.1 (abc)"]
     assert runs["hybrid"]["0"]["environments"] == [vars(ONE)]
+    runs["hybrid"]["0"]["environments"] = []
+    assert code_of(runs) == ["1.1 (abc)", "one that is not noted"]
+
+
+def test_the_confusion_of_a_method_is_drawn(tmp_path):
+    (tmp_path / "hybrid-0").mkdir()
+    (tmp_path / "hybrid-0" / "results.json").write_text(json.dumps(summarize([result(0.5, ONE)], ["a", "b"])))
+    done = run_script("tabulate_results.py", tmp_path, "--confusion", tmp_path / "confusion.png")
+    assert done.returncode == 0 and Image.open(tmp_path / "confusion.png").width > 200
+    done = run_script("tabulate_results.py", tmp_path, "--confusion", tmp_path / "other.png", "--confused", "fully")
+    assert done.returncode == 2 and "there is no run of fully; there are hybrid" in done.stderr
