@@ -3,7 +3,7 @@
 It imports what a command needs when that command is called, as its help must answer at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -275,8 +275,13 @@ def train(
         finish_run(trainer)
 
 
+ONE_DATASET = ("target", "split", "rename", "without", "prior", "auxiliary", "mirrored", "recut", "confusion")
+"""The options of `evaluate` that say how one data set is measured."""
+
+
 @app.command()
 def evaluate(
+    context: typer.Context,
     model: Annotated[
         str | None, typer.Argument(help="fer-base, fer-tiny, folder or Hub repository; fer-base if not given.")
     ] = None,
@@ -313,6 +318,12 @@ def evaluate(
     """
     if (data is None) == (suite is None):
         raise typer.BadParameter("Give a prepared data set by --data, or a folder of several by --suite.")
+    if suite is not None:
+        refuse_given(context, ONE_DATASET, "does not go with --suite, which has its own; leave it out, or give one --data.")
+    else:
+        refuse_given(context, ["add"], "does not go with --data; evaluate one --data after another, or give --suite.")
+    if auxiliary:
+        refuse_given(context, ["prior"], "does not go with --auxiliary, whose output layer has no prior; leave it out.")
     with explaining_usage():
         from modeling_fer.commands.evaluate import evaluate_one, evaluate_suite
         from modeling_fer.training.measurement import Measurement
@@ -327,6 +338,7 @@ def evaluate(
 
 @app.command()
 def calibrate(
+    context: typer.Context,
     checkpoint: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or a checkpoint in one.")],
     data: Annotated[str, typer.Option(help="The prepared data set that it was trained on.")],
     prior: Annotated[
@@ -349,6 +361,8 @@ def calibrate(
 
     fer calibrate runs/mine --data prepared/mine --output runs/mine/calibrated
     """
+    if output is None:
+        refuse_given(context, ["prior", "auxiliary_share"], "is for what --output writes; give both, or leave it out.")
     with explaining_usage():
         from modeling_fer.commands.calibrate import finish_checkpoint, open_run, show_choices
 
@@ -462,6 +476,24 @@ def push(
         from modeling_fer.commands.push import push_folder
 
         push_folder(what, folder, repository, results, release, dry_run, private, revision, tag)
+
+
+def refuse_given(context: typer.Context, names: Collection[str], why: str) -> None:
+    """Refuses options that would not be looked at beside the others.
+
+    Args:
+        context: of the command.
+        names: of its parameters.
+        why: the sentence, after the option that it is about.
+
+    Raises:
+        typer.BadParameter: one of them was given, also where its value is the default.
+    """
+    for option in context.command.params:
+        source = context.get_parameter_source(option.name or "")
+        # By its name, as newer versions of typer hold a click of their own, with another class for it.
+        if option.name in names and source is not None and source.name != "DEFAULT":
+            raise typer.BadParameter(f"{option.opts[0]} {why}")
 
 
 @contextmanager

@@ -111,6 +111,30 @@ def fold_stem(values: Tensor) -> tuple[Tensor, Tensor]:
     return (ENLARGEMENT.T @ gray @ ENLARGEMENT).unsqueeze(1), bias
 
 
+def check_stages(stages: ResidualStages) -> None:
+    """Refuses stages that are not as dlib's.
+
+    Raises:
+        ValueError: they differ in a setting of the network, which the sentence names.
+    """
+    stem, *parts = stages.children()
+    conv, norm = list(stem.children())[:2]
+    filters = [part[0].conv1.out_channels for part in parts]  # type: ignore[index]
+    blocks = [len(part) for part in parts]  # type: ignore[arg-type]
+    if conv.in_channels != 1:
+        raise ValueError(f"num_channels is {conv.in_channels}, but this start is for gray images; set num_channels to 1.")
+    if not isinstance(norm, nn.BatchNorm2d):
+        raise ValueError("normalization is 'none', but dlib's scales go into batch normalizations; set it to 'batch'.")
+    if filters != FILTERS[: len(filters)]:
+        raise ValueError(
+            f"The stages have {filters} filters, but dlib's {FILTERS}; set representation_filters to {FILTERS[0]} and "
+            "representation_depth to 4 at most."
+        )
+    # The last stage may leave dlib's last blocks out; what is left are still its first convolutions.
+    if blocks[:-1] != BLOCKS[: len(blocks) - 1] or blocks[-1] > BLOCKS[len(blocks) - 1]:
+        raise ValueError(f"residual_blocks is {blocks}, but dlib's stages have {BLOCKS}; set it to {BLOCKS[: len(blocks)]}.")
+
+
 @torch.no_grad()
 def fill_stages(stages: ResidualStages, layers: list[DlibLayer]) -> None:
     """Gives the stem and as many stages as there are the weights of dlib's network.
@@ -122,6 +146,7 @@ def fill_stages(stages: ResidualStages, layers: list[DlibLayer]) -> None:
     Raises:
         ValueError: the stages have other shapes than dlib's.
     """
+    check_stages(stages)
     pairs = [(stages[0][0], stages[0][1])]  # type: ignore[index]
     for block in stages.modules():
         if isinstance(block, ResidualBlock):
@@ -132,15 +157,13 @@ def fill_stages(stages: ResidualStages, layers: list[DlibLayer]) -> None:
     for place, (conv, norm) in enumerate(pairs):
         values, affine = layers[2 * place].values, layers[2 * place + 1].values
         filters = conv.out_channels
-        if place == 0:
-            kernels, bias = fold_stem(values)
-        elif len(values) == conv.weight.numel() + filters:
-            kernels, bias = values[:-filters].view_as(conv.weight), values[-filters:]
-        else:
+        weights = filters * 3 * 7 * 7 if place == 0 else conv.weight.numel()
+        if len(values) != weights + filters or len(affine) != 2 * filters:
             raise ValueError(
                 f"Convolution {place} has the shape {tuple(conv.weight.shape)}, but dlib's has {len(values) - filters} weights; "
                 f"the first stages have {FILTERS} filters and {BLOCKS} blocks."
             )
+        kernels, bias = fold_stem(values) if place == 0 else (values[:-filters].view_as(conv.weight), values[-filters:])
         scale, shift = affine.view(2, filters)
         conv.weight.copy_(kernels)
         norm.running_mean.zero_()

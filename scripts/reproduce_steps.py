@@ -356,6 +356,7 @@ def list_training(scale: Scale) -> list[str]:
         f"fer train fer_tiny {votes} --output {first} {scale.training}",
         f"fer train fer_tiny_distilled {votes} --output {second} --set initial_checkpoint={first}/best "
         f"--set 'teachers=[{base}/best]' {scale.training}",
+        f"fer calibrate {second}/best {votes} --table {scale.results}/prior_tiny.json",
         f"fer calibrate {second}/best {votes} --auxiliary-share 0 --prior 0.5 --output {second}/released",
     ]
     if not scale.start:

@@ -8,7 +8,7 @@ from typing import Any
 
 import benchmark
 import numpy as np
-from tabulate_results import tabulate
+from tabulate_results import compare, tabulate
 
 from modeling_fer.configuration_fer import EXPRESSIONS
 from modeling_fer.training.measurement import DATASET_NAMES, Result, read_results
@@ -77,11 +77,34 @@ def methods_table(results: Path) -> str:
     return str(tabulate(read(results, "ckplus48")))
 
 
+COMPARED = (
+    ("hybrid", "weakly"), ("fully", "hybrid"), ("fully", "weakly"),
+    ("weakly_pretrained", "hybrid_pretrained"), ("hybrid_pretrained", "fully_pretrained"),
+    ("weakly_pretrained", "fully_pretrained"), ("weakly_pretrained", "sparsity_pretrained"),
+    ("baseline_pretrained", "baseline"), ("hybrid_pretrained", "hybrid"), ("hybrid_finetuned", "hybrid_pretrained"),
+    ("hybrid_literal", "hybrid"), ("baseline_literal", "baseline"),
+)  # fmt: skip
+"""Methods that are compared with each other, beside each with its baseline."""
+
+
+def pairs_table(results: Path) -> str:
+    """Methods on CK+48 beside each other, fold by fold of the seeds that both have."""
+    runs = read(results, "ckplus48")
+    known = [(one, other) for one, other in COMPARED if one in runs and other in runs]
+    rows = [[f"{one} minus {other}", str(compare(runs[one], runs[other]))] for one, other in known]
+    return markdown(["CK+48", "difference in points"], rows)
+
+
+CROWD = ("kullback_leibler", "jensen_shannon", "entropy", "entropy_of_votes", "entropy_correlation")
+"""What is told of the distance to the votes of the crowd."""
+
+
 def calibration_table(results: Path) -> str:
     """Calibration, distance to the crowd, and the answer "uncertain"."""
     header = [
         "checkpoint", "calibration error, equal width", "equal mass", "Kullback-Leibler from the votes", "Jensen-Shannon",
-        "correlation of entropies", "uncertain below", "uncertain", "accuracy of all", "accuracy of the certain",
+        "entropy", "entropy of the votes", "correlation of entropies", "uncertain below", "uncertain", "accuracy of all",
+        "accuracy of the certain",
     ]  # fmt: skip
     rows = []
     for name, one in read(results, "probabilities").items():
@@ -90,7 +113,7 @@ def calibration_table(results: Path) -> str:
             [
                 name,
                 *(f"{calibration[key]:.3f}" for key in ("equal_width", "equal_mass")),
-                *(f"{crowd[key]:.3f}" for key in ("kullback_leibler", "jensen_shannon", "entropy_correlation")),
+                *(f"{crowd[key]:.3f}" for key in CROWD),
                 f"{uncertain['below']:.2f}",
                 *(f"{uncertain[key]:.1%}" for key in ("uncertain", "accuracy", "accuracy_of_certain")),
             ]
@@ -140,12 +163,19 @@ def short_robustness_table(results: Path) -> str:
     return markdown(["accuracy", *measured], [robustness_row(measured, *disturbed) for disturbed in SHORTLY])
 
 
+def difference(mean: float, error: float) -> str:
+    """A mean difference with its standard error; one within two of these is not shown to be there. Empty for a map beside itself."""
+    if not error:
+        return ""
+    return f"{mean:+.3f} ± {error:.3f}{'' if abs(mean) > 2 * error else ', not shown'}"
+
+
 def faithfulness_table(results: Path) -> str:
     """Deletion, insertion and the agreement with FACS, a row for each map."""
     header = [
-        "checkpoint", "map", "deletion (low is faithful)", "insertion (high is faithful)",
-        "lost by blurring the brightest fifth", "the darkest fifth", "answers changed by the brightest fifth",
-        "more on the parts that FACS names",
+        "checkpoint", "map", "deletion (low is faithful)", "minus the relevance map's", "insertion (high is faithful)",
+        "the relevance map's minus it", "lost by blurring the brightest fifth", "the darkest fifth",
+        "answers changed by the brightest fifth", "more on the parts that FACS names",
     ]  # fmt: skip
     rows = []
     for name, one in read(results, "faithfulness").items():
@@ -155,7 +185,9 @@ def faithfulness_table(results: Path) -> str:
                     name,
                     kind,
                     f"{measured['deletion_area']:.3f}",
+                    difference(measured["deletion_gain"], measured["deletion_gain_error"]),
                     f"{measured['insertion_area']:.3f}",
+                    difference(-measured["insertion_gain"], measured["insertion_gain_error"]),
                     f"{measured['brightest_fifth']:.3f}",
                     f"{measured['darkest_fifth']:.3f}",
                     f"{measured['changed_by_brightest_fifth']:.1%}",
@@ -240,6 +272,36 @@ def distillation_table(results: Path) -> str:
     return runs_table("network", runs, sorted(runs, key=lambda name: (name.startswith("fer"), name)))
 
 
+def contributions_table(results: Path) -> str:
+    """What each part of the way to the checkpoints brings on validation, everything else alike."""
+    ablation, distillation = read(results, "ablation"), read(results, "distillation")
+    reference, scores = ablation["reference"], ("accuracy", "uar", "auxiliary_accuracy")
+
+    def mean_of(name: str) -> dict[str, float]:
+        seeds = [one for run, one in distillation.items() if run.rpartition("-")[0] == name]
+        return {score: sum(one[score] for one in seeds) / len(seeds) for score in scores}
+
+    without, with_prior = (read(results, "prior")["0"][prior]["votes"] for prior in ("0", "0.5"))
+    pairs = {
+        "62 epochs instead of 10 (`fer-tiny`)": (reference, distillation["fer_tiny_start"]),
+        "FER-2013's labels beside the votes (`fer-tiny`, 10 epochs)": (ablation["votes_only"], reference),
+        "residual blocks instead of plain ones (`fer-tiny`, 10 epochs)": (ablation["plain_blocks"], reference),
+        "the answers of a better network (`fer-tiny`, 10 epochs)": (reference, ablation["teacher"]),
+        "dlib's network as the start, instead of twice the filters (two seeds, 32 epochs)": (mean_of("residual"), mean_of("from_dlib")),
+        "a prior of 0.5 (`fer-base`)": (without, with_prior),
+    }  # fmt: skip
+    rows = [
+        [part, *(f"{before} → {after}" for before, after in zip(percents(old, *scores), percents(new, *scores), strict=True))]
+        for part, (old, new) in pairs.items()
+    ]
+    return markdown(["part", "FER+ accuracy", "UAR", "FER-2013 labels, accuracy"], rows)
+
+
+def percents(scores: dict[str, float], *names: str) -> list[str]:
+    """Scores in percent; a dash for one that was not measured."""
+    return [f"{100 * scores[name]:.1f}" if scores.get(name) is not None else "-" for name in names]
+
+
 def runs_table(first: str, runs: dict[str, Any], order: list[str]) -> str:
     """Runs at their best epochs, in an order."""
     rows = []
@@ -267,9 +329,9 @@ def forms_table(results: Path) -> str:
                 name.replace("_", " "),
                 f"{100 * runs[name]['accuracy']:.1f}",
                 f"{own['deletion_area']:.3f}",
-                f"{landmarks['deletion_gain']:+.3f} ± {landmarks['deletion_gain_error']:.3f}",
+                difference(landmarks["deletion_gain"], landmarks["deletion_gain_error"]),
                 f"{own['insertion_area']:.3f}",
-                f"{-landmarks['insertion_gain']:+.3f} ± {landmarks['insertion_gain_error']:.3f}",
+                difference(-landmarks["insertion_gain"], landmarks["insertion_gain_error"]),
                 f"{one['facs']['relevance map']:+.3f}",
             ]
         )
@@ -411,6 +473,7 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "suite": suite_table,
     **{f"recall-{name}": partial(recall_table, name=name) for name in CHECKPOINTS},
     "methods": methods_table,
+    "pairs": pairs_table,
     "calibration": calibration_table,
     "sets": sets_table,
     "robustness": robustness_table,
@@ -422,6 +485,7 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "gate": gate_table,
     "ablation": ablation_table,
     "distillation": distillation_table,
+    "contributions": contributions_table,
     "forms": forms_table,
     "prior": prior_table,
     "nested": nested_table,

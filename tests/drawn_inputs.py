@@ -198,6 +198,7 @@ INPUTS: dict[str, Callable[[Path], None]] = {
     "CK+/": draw_ckplus,
     "JAFFE/": draw_jaffe,
     "SFEW/": draw_sfew,
+    "SFEW_aligned/": draw_sfew,
     "FER2013/": draw_fer2013,
     "RAF-DB/": draw_rafdb,
     "AffectNet/": draw_affectnet,

@@ -134,7 +134,7 @@ def show_choices(trained: Trained, kept: Path | None) -> None:
 
     Args:
         trained: the network.
-        kept: JSON file that gets the same numbers.
+        kept: JSON file that gets the same numbers, by share and prior, and those of the second output layer alone.
     """
     console = Console()
     one_set = trained.auxiliary_shares is None
@@ -149,6 +149,11 @@ def show_choices(trained: Trained, kept: Path | None) -> None:
         typer.echo(f"The sum of accuracy and UAR is highest at a prior of {best_prior(scores):g}.")
         if kept is not None:
             keep_result(kept, f"{share:g}", {f"{prior:g}": by for prior, by in scores.items()})
+    if trained.auxiliary_logits is not None and trained.validation.auxiliary_labels is not None:
+        second = measure(trained.auxiliary_logits, trained.validation.auxiliary_labels)
+        typer.echo(f"The second output layer alone: {second['accuracy']:.2%} by its own labels, UAR {second['uar']:.2%}.")
+        if kept is not None:
+            keep_result(kept, "second layer", second)
 
 
 def finish_checkpoint(trained: Trained, auxiliary_share: float, prior: float | None, output: Path) -> None:

@@ -15,7 +15,7 @@ from modeling_fer.data.splits import Fold
 from modeling_fer.training.building import recipe_columns
 from modeling_fer.training.cross_validation import AVERAGED, cross_validate, start_cross_validation
 from modeling_fer.training.figures import draw_confusion
-from modeling_fer.training.nested import Nested, check_same_grid, cross_validate_nested, write_grid
+from modeling_fer.training.nested import Nested, check_same_grid, check_selection, cross_validate_nested, write_grid
 from modeling_fer.training.recipe import Recipe, read_overrides, read_recipe
 from modeling_fer.training.search import read_grid
 from modeling_fer.training.trainer import keep_freed_memory
@@ -52,6 +52,8 @@ def start_folds(
     overrides = read_overrides(settings)
     read = read_recipe(recipe, overrides)
     values = read_grid(grid) if nested else None
+    if values is not None:
+        check_selection(read, values)
     dataset = load_labelled(data, "train", read.target, read.label_votes)
     subjects = known_subjects(dataset)
     if subjects is None:

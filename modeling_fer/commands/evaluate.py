@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from datasets import disable_progress_bars
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 
 from modeling_fer.data import load_labelled
@@ -17,13 +17,14 @@ from modeling_fer.inference.loading import load_checkpoint
 from modeling_fer.training.figures import draw_confusion
 from modeling_fer.training.measurement import Measurement, Result, write_results
 from modeling_fer.training.recipe import read_overrides
-from modeling_fer.training.suite import measure, run_suite, suite_measurements
+from modeling_fer.training.suite import measure, plan_suite
 
 COLUMNS = ("accuracy", "uar", "macro_f1", "calibration_error")
 
 
 def evaluate_suite(model: str | None, data: Path, added: Sequence[str], output: Path | None) -> None:
-    """Measures a checkpoint on FER+, FER-2013, CK+48 and the data sets that a user adds; prints one table.
+    """Measures a checkpoint on FER+, FER-2013, CK+48 and the data sets that a user adds; prints one table, also of what was measured
+    before something went wrong.
 
     Args:
         model: folder, name or repository of a checkpoint; the default one where it is None.
@@ -36,15 +37,17 @@ def evaluate_suite(model: str | None, data: Path, added: Sequence[str], output: 
     """
     disable_progress_bars()
     checkpoint = load_checkpoint(model)
-    results = []
-    runs = run_suite(checkpoint, data, added)
-    for result in track(
-        runs, "measuring", total=len(suite_measurements(checkpoint)) + len(added), console=Console(stderr=True)
-    ):
-        results.append(result)
-        if output is not None:
-            write_results(results, output)
-    show_results(results)
+    planned = plan_suite(checkpoint, data, added)
+    results: list[Result] = []
+    try:
+        with Progress(console=Console(stderr=True)) as progress:
+            for measurement, dataset in progress.track(planned, description="measuring"):
+                results.append(measure(checkpoint, measurement, dataset))
+                if output is not None:
+                    write_results(results, output)
+    finally:
+        if results:
+            show_results(results)
 
 
 def evaluate_one(
@@ -61,7 +64,8 @@ def evaluate_one(
     Args:
         model: as for `evaluate_suite`.
         data: folder or repository of a prepared data set.
-        measurement: what is measured; its prior_strength is the checkpoint's where it is negative.
+        measurement: what is measured; its prior_strength is the checkpoint's where it is negative, and 0 for the second output layer,
+            which has no prior.
         target: which of its label sets, see `choose_target`.
         renamed: the model's names for some classes of the data set, `OLD=NEW` each.
         output: as for `evaluate_suite`.
@@ -74,29 +78,33 @@ def evaluate_one(
     checkpoint = load_checkpoint(model)
     dataset = load_labelled(data, measurement.split, target)
     if measurement.prior_strength < 0:
-        measurement = replace(measurement, prior_strength=float(checkpoint.model.config.prior_strength))
+        own = 0.0 if measurement.auxiliary else float(checkpoint.model.config.prior_strength)
+        measurement = replace(measurement, prior_strength=own)
     if measurement.recut:
         processor = checkpoint.image_processor
         dataset = recut_faces(dataset, make_detector(processor.face_detector), FaceCropper.from_processor(processor))
     result = measure(checkpoint, measurement, dataset, {old: str(new) for old, new in read_overrides(renamed).items()})
+    show_results([result])
     if output is not None:
         write_results([result], output)
     if confusion is not None:
-        draw_confusion(np.array(result.scores["confusion"]), list(result.scores["recall"])).save(confusion)
-    show_results([result])
+        draw_confusion(np.array(result.scores["confusion"]), result.scores["classes"]).save(confusion)
 
 
 def show_results(results: Sequence[Result]) -> None:
-    """Prints a row for each result, and a second table with the recall of each class."""
+    """Prints a row for each result, and a second table with the recall of each class: "-" where it has no image, nothing where the
+    class is not among those measured.
+    """
     # ECE is the expected calibration error.
     table = Table("data", "split", "images", "accuracy", "UAR", "macro-F1", "ECE")
-    classes = list(dict.fromkeys(name for result in results for name in result.scores["recall"]))
+    classes = list(dict.fromkeys(name for result in results for name in result.scores["classes"]))
     recalls = Table("recall", *classes)
     for result in results:
         scores = result.scores
         numbers = (f"{scores[name]:.1%}" if name != "calibration_error" else f"{scores[name]:.3f}" for name in COLUMNS)
         one = result.measurement
         table.add_row(one.title, one.split, f"{scores['images']:,}", *numbers)
-        recalls.add_row(one.title, *(f"{scores['recall'][name]:.1%}" if name in scores["recall"] else "" for name in classes))
+        shown = dict.fromkeys(scores["classes"], "-") | {name: f"{value:.1%}" for name, value in scores["recall"].items()}
+        recalls.add_row(one.title, *(shown.get(name, "") for name in classes))
     console = Console()
     console.print(table, recalls)

@@ -87,7 +87,7 @@ def run_search(
     opened = open_storage(storage or str(output / "study.log"))
     study = search(grid, train_and_validate(recipe_of, cpu), output, opened, name, trials)
     output.mkdir(parents=True, exist_ok=True)
-    study.trials_dataframe().to_csv(output / "trials.csv", index=False)
+    study.trials_dataframe().sort_values("value", ascending=False).to_csv(output / "trials.csv", index=False)
     tried = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
     console = Console(soft_wrap=True, highlight=False, markup=False)
     console.print(f"{len(tried)} of {count_combinations(grid)} combinations were tried; {output}/trials.csv lists them")

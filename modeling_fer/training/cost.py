@@ -90,17 +90,33 @@ def time_calls(call: Callable[[], None], seconds: float) -> tuple[float, float |
     """The mean seconds and joules of a call, repeated for some seconds after two that do not count."""
     call()
     call()
-    energy, start, calls = read_energy(), time.perf_counter(), 0
+    before, start, calls = read_energy(), time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
         call()
         calls += 1
-    took, used = time.perf_counter() - start, read_energy()
-    return took / calls, None if energy is None or used is None else (used - energy) / calls
+    took, used = time.perf_counter() - start, energy_since(before)
+    return took / calls, None if used is None else used / calls
 
 
-def read_energy() -> float | None:
-    """Joules that the processor has used; None where it does not tell, or not to this user."""
+def energy_since(before: float | None, counter: Path = COUNTER) -> float | None:
+    """Joules that the processor has used since a reading; None where it does not tell.
+
+    Args:
+        before: from `read_energy`; since then the counter may have begun anew once.
+        counter: its file, with max_energy_range_uj beside it, the highest count.
+    """
+    now = read_energy(counter)
+    if before is None or now is None:
+        return None
+    if now >= before:
+        return now - before
+    highest = read_energy(counter.with_name("max_energy_range_uj"))
+    return None if highest is None else highest - before + now
+
+
+def read_energy(file: Path = COUNTER) -> float | None:
+    """Joules that a file of microjoules tells; None where the processor does not tell, or not to this user."""
     try:
-        return int(COUNTER.read_text()) / 1e6
+        return int(file.read_text()) / 1e6
     except OSError:
         return None

@@ -165,13 +165,13 @@ def evaluate_columns(
         prior_strength: in [0, 1]; the checkpoint's where it is None.
 
     Returns:
-        The metrics of `ExpressionMetrics` among the classes that model and data set share, with the recalls by name; `images`, their
-        number; `accuracy_all_classes`, where an answer outside the shared classes is wrong; and `confusion` among the shared classes,
-        rows being labels and columns answers, in the order of `recall`.
+        The metrics of `ExpressionMetrics` among the classes that model and data set share, with the recalls by name, without classes
+        that have no image; `images`, their number; `accuracy_all_classes`, where an answer outside the shared classes is wrong;
+        `classes`, the names of the shared ones; and `confusion` among these, in their order, rows being labels and columns answers.
 
     Raises:
-        ValueError: the data set has no class among `without`, model and data set share no class, or the model has no second output
-            layer.
+        ValueError: the data set has no class among `without`, model and data set share no class or none that has an image, or the
+            model has no second output layer.
     """
     if auxiliary and not model.config.auxiliary_labels:
         raise ValueError("The checkpoint has no second output layer; measure its first one.")
@@ -188,6 +188,8 @@ def evaluate_columns(
     position = torch.tensor([shared.index(name) if name in shared else -1 for name in columns.label_names])
     labels = position[columns.labels]
     kept = labels >= 0
+    if not kept.any():
+        raise ValueError(f"The data set has no image of the classes that it shares with the model, {', '.join(shared)}.")
     looks = [columns, replace(columns, images=columns.images.flip(3))] if mirrored else [columns]
     answers = [predict_logits(model, processor, look, prior_strength)[int(auxiliary)] for look in looks]
     probabilities = torch.stack([cast(Tensor, logits).softmax(dim=1) for logits in answers]).mean(dim=0)[kept]
@@ -196,9 +198,11 @@ def evaluate_columns(
     among_shared = map_classes(probabilities, names, shared)
     metrics = ExpressionMetrics().compute(predictions=among_shared.numpy(), references=labels.numpy())
     confusion = confusion_matrix(labels, among_shared.argmax(1), labels=list(range(len(shared)))).tolist()
-    recall = dict(zip(shared, metrics.pop("recall"), strict=True))
+    # JSON knows no NaN, which the recall of a class without images is.
+    recall = {name: value for name, value in zip(shared, metrics.pop("recall"), strict=True) if not np.isnan(value)}
     accuracy_all = (probabilities.argmax(1) == among_all).float().mean().item()
-    return {"images": len(labels), **metrics, "accuracy_all_classes": accuracy_all, "recall": recall, "confusion": confusion}
+    by_class = {"recall": recall, "classes": shared, "confusion": confusion}
+    return {"images": len(labels), **metrics, "accuracy_all_classes": accuracy_all, **by_class}
 
 
 def unused_columns(dataset: datasets.Dataset) -> list[str]:

@@ -53,6 +53,23 @@ def check_same_grid(grid: Grid | None, folder: Path) -> None:
         )
 
 
+def check_selection(recipe: Recipe, grid: Grid) -> None:
+    """Refuses a search of epochs that are kept whatever they score: `last` trains on the images that a search has to choose by.
+
+    Args:
+        recipe: what is to be trained.
+        grid: what is to be searched, in it maybe the selection.
+
+    Raises:
+        ValueError: the selection is `last`.
+    """
+    if "last" in grid.get("selection", [recipe.selection]):
+        raise ValueError(
+            "selection is 'last', which learns from the validation images too, but a search in each fold chooses by them; take 'best' "
+            "or 'loss', or leave --nested out."
+        )
+
+
 def write_grid(grid: Grid, folder: Path) -> None:
     """Writes what `check_same_grid` compares."""
     (folder / "grid.yaml").write_text(yaml.safe_dump(grid, sort_keys=False), encoding="utf-8")

@@ -61,7 +61,7 @@ class Recipe:
         label_votes: see there.
         landmark_points: `inner` (eyebrows, nose, eyes, mouth) or `all` of the 68.
         initial_checkpoint: folder, bundled name or repository of the weights to start from; fresh ones if null.
-        teachers: folders or repositories of checkpoints whose mean answer the network learns from beside the labels.
+        teachers: folders, bundled names or repositories of checkpoints whose mean answer the network learns from beside the labels.
         teacher_weight: share of the teachers' answer in what is learned, in [0, 1]; the labels have the rest.
         epochs, batch_size, seed: as they say; the batch size is that of one process.
         least_steps: batches of an epoch at least; a data set in memory that is too small for them is read in smaller batches.
@@ -80,7 +80,7 @@ class Recipe:
         mixed_precision: `auto` takes bfloat16 where the processor computes in it.
         selection: `best` keeps the epoch with the highest validation score, of equal ones that with the lowest validation loss; `loss`
             that with the lowest validation loss; `last` keeps the last one, for data sets whose validation images are so few that they
-            choose badly. Cross-validation then trains on them too.
+            choose badly. Cross-validation then trains on them too; with a search in each fold, which chooses by them, it is refused.
         early_stopping: epochs without a better one, by the selection, after which training stops; never if null.
         augmentation, preprocessing: see there.
     """

@@ -1,6 +1,6 @@
 """One table for a checkpoint: what it scores on the data sets that figures are reported on, and on those that a user adds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from datasets import Dataset
@@ -85,8 +85,8 @@ def measure(
     return Result(measurement, scores)
 
 
-def run_suite(checkpoint: Checkpoint, data: str | Path, added: Sequence[str | Path] = ()) -> Iterator[Result]:
-    """Runs all measurements, one after another.
+def plan_suite(checkpoint: Checkpoint, data: str | Path, added: Sequence[str | Path] = ()) -> list[tuple[Measurement, Dataset]]:
+    """All measurements, each with its data set. These are opened here, so that a missing one is told before anything is measured.
 
     Args:
         checkpoint: what is measured.
@@ -95,13 +95,12 @@ def run_suite(checkpoint: Checkpoint, data: str | Path, added: Sequence[str | Pa
 
     Raises:
         FileNotFoundError: a data set is missing.
-        ValueError: the checkpoint shares no class with an added data set.
+        ValueError: one is not prepared, or lacks a split or the votes.
     """
-    for measurement in suite_measurements(checkpoint):
-        yield measure(checkpoint, measurement, read_measured(measurement, Path(data)))
+    planned = [(measurement, read_measured(measurement, Path(data))) for measurement in suite_measurements(checkpoint)]
+    prior = float(checkpoint.model.config.prior_strength)
     for folder in added:
         splits = load_whole(folder)
         chosen = {"test": splits["test"]} if "test" in splits else splits
-        for split, dataset in chosen.items():
-            prior = float(checkpoint.model.config.prior_strength)
-            yield measure(checkpoint, Measurement(str(folder), split, prior), dataset)
+        planned += [(Measurement(str(folder), split, prior), dataset) for split, dataset in chosen.items()]
+    return planned

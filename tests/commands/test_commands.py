@@ -89,6 +89,12 @@ def test_a_trained_network_is_calibrated(target, recipe, tmp_path):
     assert nothing.returncode == 2 and "recipe.yaml does not exist; give a run folder" in plain(nothing.stderr)
 
 
+@pytest.mark.parametrize("option", ["--prior", "--auxiliary-share"])
+def test_calibration_that_writes_nothing_takes_no_choice(option, tmp_path):
+    done = fer("calibrate", tmp_path, "--data", tmp_path, option, 0, "--table", tmp_path / "table.json")
+    assert done.returncode == 2 and f"{option} is for what --output writes; give both" in plain(done.stderr)
+
+
 def test_data_that_a_run_cannot_learn_from_is_refused_before_it_begins(recipe, tmp_path):
     save(tmp_path / "raw/smile/a.png")
     without = write_prepared(tmp_path / "without", 20, without=("landmarks", "votes"))
@@ -169,7 +175,9 @@ def test_from_files_to_a_published_model_by_commands_alone(tmp_path, monkeypatch
         assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "results.json").read_text())
     assert [result["dataset"] for result in results] == ["prepared (votes)", "prepared"]
-    assert [len(result["recall"]) for result in results] == [8, 7]
+    assert [len(result["classes"]) for result in results] == [8, 7]
+    # Nobody voted for contempt, which so has no recall.
+    assert [len(result["recall"]) for result in results] == [7, 7]
     assert "target: both" in (tmp_path / "run/release/README.md").read_text()
 
 

@@ -67,12 +67,12 @@ def test_aligned_crops_of_sfew_are_taken_whole_trained_on_and_measured(sfew, tmp
     done = fer("prepare", "sfew", sfew, "--output", prepared, *WHOLE)
     assert done.returncode == 0, done.stderr
     splits = load_splits(prepared)
-    assert {name: len(split) for name, split in splits.items()} == {"train": 14, "validation": 14}
+    assert {name: len(split) for name, split in splits.items()} == {"train": 11, "validation": 3, "test": 14}
     assert all(splits["train"]["face_detected"])
     done = fer("train", "sfew_finetune", "--data", prepared, "--output", run, *WITHOUT_LANDMARKS, *SHORT)
     assert done.returncode == 0, done.stderr
     output = tmp_path / "results.json"
-    done = fer("evaluate", run / "best", "--data", prepared, "--split", "validation", "--output", output)
+    done = fer("evaluate", run / "best", "--data", prepared, "--output", output)
     assert done.returncode == 0, done.stderr
     assert json.loads(output.read_text())[0]["images"] == 14
 

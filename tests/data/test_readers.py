@@ -119,14 +119,14 @@ def test_sixteen_bit_images_keep_their_grays(tmp_path):
 # SFEW
 
 
-def test_sfew_reads_train_and_validation(tmp_path):
+def test_sfew_is_tested_on_what_it_calls_validation(tmp_path):
     for name in ("Train/Angry/a_1.png", "Train/Happy/b_1.png", "Val/Sad/c_1.png", "Val/Unknown/d.png", "Test/e.png"):
         save(tmp_path / name, size=64, mode="RGB")
     source = read_source("sfew", tmp_path)
     assert [(s.split, s.label) for s in source.samples] == [
         ("train", "anger"),
         ("train", "happiness"),
-        ("validation", "sadness"),
+        ("test", "sadness"),
     ]
     assert noted(source, "Val/Unknown", "none of Angry")
     (tmp_path / "Val").rename(tmp_path / "elsewhere")

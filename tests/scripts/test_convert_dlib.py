@@ -110,12 +110,12 @@ def test_the_folded_stem_is_enlargement_and_dlibs_convolution():
     torch.testing.assert_close(folded, expected[:, :, :20, :20], atol=1e-3, rtol=1e-4)
 
 
-def small_stages() -> ResidualStages:
-    config = tiny_config(
-        representation_block="residual", residual_blocks=[1], representation_depth=1, representation_filters=32,
-        normalization="batch",
-    )  # fmt: skip
-    return ResidualStages(config, [32]).eval()
+def small_stages(blocks: tuple[int, ...] = (1,), filters: tuple[int, ...] = (32,), **changes) -> ResidualStages:
+    settings = {
+        "representation_block": "residual", "residual_blocks": list(blocks), "representation_depth": len(blocks),
+        "representation_filters": filters[0], "normalization": "batch",
+    }  # fmt: skip
+    return ResidualStages(tiny_config(**{**settings, **changes}), list(filters)).eval()
 
 
 def test_stages_are_filled_with_convolutions_and_fixed_scales(file, drawn):
@@ -146,6 +146,31 @@ def test_stages_of_other_shapes_are_refused(file):
     stages[1][0].conv2 = nn.Conv2d(32, 16, 3)
     with pytest.raises(ValueError, match="Convolution 2 has the shape"):
         fill_stages(stages, read_layers(file))
+
+
+@pytest.mark.parametrize(
+    ("stages", "sentence"),
+    [
+        (small_stages(num_channels=3), "num_channels is 3, but this start is for gray images; set num_channels to 1"),
+        (small_stages(normalization="none"), "normalization is 'none', but dlib's scales .*set it to 'batch'"),
+        (small_stages(filters=(64,)), r"have \[64\] filters, but dlib's .*set representation_filters to 32"),
+        (small_stages((3, 4), (32, 32)), r"have \[32, 32\] filters, but dlib's \[32, 64, 128, 256, 256\]"),
+        (small_stages((2, 4), (32, 64)), r"residual_blocks is \[2, 4\], but .*set it to \[3, 4\]"),
+        (small_stages((4,)), r"residual_blocks is \[4\], but .*set it to \[3\]"),
+    ],
+)
+def test_a_setting_that_is_not_dlibs_is_named_before_anything_is_filled(file, stages, sentence):
+    before = [value.clone() for value in stages.state_dict().values()]
+    with pytest.raises(ValueError, match=sentence):
+        fill_stages(stages, read_layers(file))
+    assert all(torch.equal(old, new) for old, new in zip(before, stages.state_dict().values(), strict=True))
+
+
+def test_scales_of_another_network_are_refused(file, drawn):
+    layers = read_layers(file)
+    layers[1] = replace(layers[1], values=affine(16))
+    with pytest.raises(ValueError, match="Convolution 0 has the shape"):
+        fill_stages(small_stages(), layers)
 
 
 def check_calibration(stages: nn.Module, pixel_values: torch.Tensor) -> None:

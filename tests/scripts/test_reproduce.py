@@ -75,6 +75,7 @@ def test_all_of_it_runs_on_a_small_share(fer_data, tmp_path):
         "prior",
         "prior_average",
         "prior_distilled",
+        "prior_tiny",
     }
     assert made == names
     again = subprocess.run(command, capture_output=True, text=True)

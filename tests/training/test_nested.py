@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from helpers import RECIPE, columns, fer
+from helpers import RECIPE, changed, columns, fer, plain
 
 from modeling_fer.training.cross_validation import start_cross_validation
-from modeling_fer.training.nested import Nested, check_same_grid, cross_validate_nested, write_grid
+from modeling_fer.training.nested import Nested, check_same_grid, check_selection, cross_validate_nested, write_grid
 from modeling_fer.training.recipe import Recipe
 
 GRID = {"learning_rate": [1e-7, 1e-2]}
@@ -34,6 +34,17 @@ def test_each_fold_takes_the_settings_that_validate_best(tmp_path):
 
     (tmp_path / "fold-2" / "result.json").unlink()
     assert cross_validate_nested(nested_of(data), data, folds, tmp_path, cpu=True) == summary
+
+
+def test_epochs_that_are_kept_whatever_they_score_are_not_searched(tmp_path):
+    check_selection(RECIPE, GRID)
+    check_selection(changed(selection="last"), {"selection": ["best", "loss"]})
+    with pytest.raises(ValueError, match="selection is 'last'"):
+        check_selection(RECIPE, {"selection": ["best", "last"]})
+    command = ("cross-validate", "ckplus48_hybrid", "--data", tmp_path, "--output", tmp_path / "run", "--nested")
+    done = fer(*command, "--set", "selection=last")
+    assert done.returncode == 2 and "a search in each fold chooses by them; take 'best' or 'loss'" in plain(done.stderr)
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_grid_does_not_go_on(tmp_path):

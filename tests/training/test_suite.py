@@ -1,11 +1,12 @@
 """`fer evaluate`, on one data set and on all."""
 
 import json
+import shutil
 
 import datasets
 import numpy as np
 import pytest
-from helpers import fer, plain, tiny_config
+from helpers import fer, plain, tiny_config, write_prepared
 from PIL import Image
 
 from modeling_fer import FerForImageClassification, FerImageProcessor
@@ -47,13 +48,30 @@ def test_measures_one_data_set_with_the_checkpoints_prior_or_another(two_headed,
     assert [(r.measurement.prior_strength, r.measurement.auxiliary) for r in results] == [
         (0.5, False),
         (0.0, False),
-        (0.5, True),
+        (0.0, True),
         (0.5, False),
     ]
     assert [r.scores["images"] for r in results] == [20, 20, 20, 10]
     assert results[0].scores["recall"].keys() == {"happiness", "anger"}
     fer("evaluate", two_headed, "--data", prepared, "--output", output)
     assert len(read_results(output)) == 4
+
+
+def test_a_class_without_images_has_no_recall(two_headed, prepared, tmp_path):
+    data = write_prepared(tmp_path / "seven", 8)
+    options = ("--output", tmp_path / "results.json", "--confusion", tmp_path / "confusion.png")
+    done = fer("evaluate", two_headed, "--data", data, *options)
+    assert done.returncode == 0, done.stderr
+    assert "nan" not in done.stdout and "NaN" not in (tmp_path / "results.json").read_text()
+    cells = done.stdout.splitlines()[-2].split("│")[2:-1]
+    assert [cell.strip() == "-" for cell in cells] == [True, True, True, False, True, False, True]
+    [result] = read_results(tmp_path / "results.json")
+    assert list(result.scores["recall"]) == ["happiness", "sadness"]
+    assert result.scores["classes"] == ["anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
+    assert np.shape(result.scores["confusion"]) == (7, 7) and np.sum(result.scores["confusion"]) == 8
+    none = fer("evaluate", two_headed, "--data", data, "--without", "happiness", "--without", "sadness")
+    assert none.returncode == 2
+    assert "has no image of the classes that it shares with the model, anger, disgust," in plain(none.stderr)
 
 
 def test_measured_again_takes_the_old_results_place(tmp_path):
@@ -73,12 +91,56 @@ def test_measured_again_takes_the_old_results_place(tmp_path):
         ([], "by --data, or a folder of several by --suite"),
         (["--data", "nowhere"], "neither a folder with a prepared data set nor a repository"),
         (["--suite", "nowhere"], "nowhere/fer2013 is missing; the suite needs the prepared data sets fer2013 and ckplus48"),
+        *(
+            (["--suite", "nowhere", *option], f"{option[0]} does not go with --suite, which has its own; leave it out")
+            for option in (
+                ["--split", "test"],
+                ["--target", "votes"],
+                ["--map", "smile=happiness"],
+                ["--without", "fear"],
+                ["--prior", "0"],
+                ["--auxiliary"],
+                ["--mirrored"],
+                ["--recut"],
+                ["--confusion", "a.png"],
+            )
+        ),
+        (["--data", "nowhere", "--add", "other"], "--add does not go with --data; evaluate one --data after another"),
+        (["--data", "nowhere", "--auxiliary", "--prior", "0.5"], "--prior does not go with --auxiliary, whose output layer"),
     ],
 )
 def test_wrong_usage_is_one_sentence(two_headed, arguments, message):
     done = fer("evaluate", two_headed, *arguments)
     assert done.returncode == 2
     assert message in plain(done.stderr)
+
+
+@pytest.fixture
+def suite(tmp_path):
+    """A folder of the suite's data sets, drawn; CK+48 has no class contempt, which is found out when it is measured."""
+    for name in ("fer2013", "ckplus48"):
+        write_prepared(tmp_path / "suite" / name, 8)
+    return tmp_path / "suite"
+
+
+def test_a_missing_data_set_is_told_before_anything_is_measured(two_headed, suite, prepared, tmp_path):
+    command = ["evaluate", two_headed, "--suite", suite, "--output", tmp_path / "all.json"]
+    mistyped = fer(*command, "--add", prepared, "--add", tmp_path / "prepard")
+    assert mistyped.returncode == 2
+    assert "prepard is neither a folder with a prepared data set nor a repository" in plain(mistyped.stderr)
+    shutil.rmtree(suite / "ckplus48")
+    missing = fer(*command)
+    assert missing.returncode == 2 and "ckplus48 is missing; the suite needs the prepared data sets" in plain(missing.stderr)
+    assert missing.stdout == mistyped.stdout == "" and not (tmp_path / "all.json").exists()
+
+
+def test_what_was_measured_is_shown_and_kept_where_a_later_measurement_fails(two_headed, suite, tmp_path):
+    for options in ([], ["--output", tmp_path / "all.json"]):
+        done = fer("evaluate", two_headed, "--suite", suite, *options)
+        assert done.returncode == 2 and "The data set has no class 'contempt'" in plain(done.stderr)
+        assert "FER+" in done.stdout and "FER-2013, second output layer" in done.stdout and "CK+48" not in done.stdout
+    measured = [result.measurement for result in read_results(tmp_path / "all.json")]
+    assert measured == suite_measurements(load_checkpoint(two_headed))[:5]
 
 
 def test_results_that_are_none_are_named(tmp_path):

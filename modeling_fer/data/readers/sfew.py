@@ -1,5 +1,6 @@
 """SFEW 2.0, Static Facial Expressions in the Wild (Dhall et al. 2011, 2015): frames of films, `Train/Angry/*.png` and
-`Val/Angry/*.png`. It does not say who is on a frame. Its test set has no labels and is not read.
+`Val/Angry/*.png`. It does not say who is on a frame. Its own test set has no labels and is not read: what is published was measured on
+Val/, so that becomes the split test, and training holds a part of Train/ out to choose by.
 """
 
 from pathlib import Path
@@ -21,6 +22,6 @@ def read_sfew(folder: str | Path) -> Source:
     """
     root = Path(folder)
     source = Source(ordered_expressions(EXPRESSION_NAMES[name.lower()] for name in SFEW_EXPRESSIONS))
-    for split, name in (("train", "Train"), ("validation", "Val")):
+    for split, name in (("train", "Train"), ("test", "Val")):
         add_expression_folders(source, root, find_folder(root, name, name.lower()), split, SFEW_EXPRESSIONS)
     return source.checked(folder)
