@@ -288,7 +288,11 @@ def evaluate(
     data: Annotated[str | None, typer.Option(help="Folder or Hub repository of a prepared data set.")] = None,
     suite: Annotated[
         Path | None,
-        typer.Option(help="Measure everything that is reported: folder of the prepared data sets fer2013 and ckplus48."),
+        typer.Option(help="Measure on FER+, FER-2013 and CK+48: folder of the prepared data sets fer2013 and ckplus48."),
+    ] = None,
+    fine_tune: Annotated[
+        Path | None,
+        typer.Option(help="With --suite: also fine-tune on CK+48 in ten folds; folder for their runs.", file_okay=False),
     ] = None,
     add: Annotated[list[str] | None, typer.Option(help="With --suite: a further prepared data set; may be repeated.")] = None,
     target: Annotated[str, typer.Option(help="Which labels: label, or votes for the class with most votes.")] = "label",
@@ -321,7 +325,7 @@ def evaluate(
     if suite is not None:
         refuse_given(context, ONE_DATASET, "does not go with --suite, which has its own; leave it out, or give one --data.")
     else:
-        refuse_given(context, ["add"], "does not go with --data; evaluate one --data after another, or give --suite.")
+        refuse_given(context, ["add", "fine_tune"], "does not go with --data; evaluate one after another, or give --suite.")
     if auxiliary:
         refuse_given(context, ["prior"], "does not go with --auxiliary, whose output layer has no prior; leave it out.")
     with explaining_usage():
@@ -329,7 +333,7 @@ def evaluate(
         from modeling_fer.training.measurement import Measurement
 
         if suite is not None:
-            evaluate_suite(model, suite, add or [], output)
+            evaluate_suite(model, suite, add or [], output, fine_tune)
         elif data is not None:
             name = data if target == "label" else f"{data} ({target})"
             measurement = Measurement(name, split, -1.0 if prior is None else prior, auxiliary, mirrored, recut, without or [])

@@ -10,10 +10,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from modeling_fer.checkpoints import DEFAULT_CHECKPOINT
+from modeling_fer.commands.cross_validate import Folds, start_folds
 from modeling_fer.data import load_labelled
 from modeling_fer.data.recut import recut_faces
 from modeling_fer.faces_fer import FaceCropper, make_detector
 from modeling_fer.inference.loading import load_checkpoint
+from modeling_fer.training.cross_validation import cross_validate, folds_scores
 from modeling_fer.training.figures import draw_confusion
 from modeling_fer.training.measurement import Measurement, Result, write_results
 from modeling_fer.training.recipe import read_overrides
@@ -21,8 +24,11 @@ from modeling_fer.training.suite import measure, plan_suite
 
 COLUMNS = ("accuracy", "uar", "macro_f1", "calibration_error")
 
+FOLDS = 10
+"""Folds by subject in which a checkpoint is fine-tuned on CK+48, as in the paper."""
 
-def evaluate_suite(model: str | None, data: Path, added: Sequence[str], output: Path | None) -> None:
+
+def evaluate_suite(model: str | None, data: Path, added: Sequence[str], output: Path | None, fine_tuned: Path | None) -> None:
     """Measures a checkpoint on FER+, FER-2013, CK+48 and the data sets that a user adds; prints one table, also of what was measured
     before something went wrong.
 
@@ -31,6 +37,8 @@ def evaluate_suite(model: str | None, data: Path, added: Sequence[str], output: 
         data: holds the folders fer2013 and ckplus48.
         added: folders or repositories of prepared data sets.
         output: JSON file that the results are written to, each as soon as it is there.
+        fine_tuned: folder for runs in which the checkpoint is fine-tuned on CK+48, too, where it is not None; an interrupted one goes
+            on.
 
     Raises:
         OSError, ValueError: checkpoint or data cannot be read, or do not fit each other.
@@ -38,16 +46,29 @@ def evaluate_suite(model: str | None, data: Path, added: Sequence[str], output: 
     disable_progress_bars()
     checkpoint = load_checkpoint(model)
     planned = plan_suite(checkpoint, data, added)
+    started = None if fine_tuned is None else start_fine_tuning(model or DEFAULT_CHECKPOINT, data / "ckplus48", fine_tuned)
     results: list[Result] = []
+
+    def keep(result: Result) -> None:
+        results.append(result)
+        if output is not None:
+            write_results(results, output)
+
     try:
         with Progress(console=Console(stderr=True)) as progress:
             for measurement, dataset in progress.track(planned, description="measuring"):
-                results.append(measure(checkpoint, measurement, dataset))
-                if output is not None:
-                    write_results(results, output)
+                keep(measure(checkpoint, measurement, dataset))
+        if started is not None and fine_tuned is not None:
+            summary = cross_validate(started.recipe, started.columns, started.folds, fine_tuned)
+            keep(Result(Measurement("ckplus48", "train", folds=FOLDS), folds_scores(summary)))
     finally:
         if results:
             show_results(results)
+
+
+def start_fine_tuning(model: str, data: Path, folder: Path) -> Folds:
+    """Folds in which a checkpoint is fine-tuned on CK+48."""
+    return start_folds("ckplus48_finetune", str(data), folder, FOLDS, [f"initial_checkpoint={model}"])
 
 
 def evaluate_one(

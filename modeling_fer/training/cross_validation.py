@@ -128,6 +128,16 @@ def measure_fold(run: Path, test: FaceColumns, folder: Path, **more: Any) -> dic
     return result
 
 
+def folds_scores(summary: dict[str, Any]) -> dict[str, Any]:
+    """What `cross_validate` returns in the form of `evaluate_columns`: means over folds; recalls and confusion over all images."""
+    confusion, classes = np.array(summary["confusion"]), summary["label_names"]
+    totals = confusion.sum(axis=1)
+    means = {name: float(np.mean([fold[name] for fold in summary["folds"]])) for name in (*AVERAGED, "calibration_error")}
+    recall = {name: float(confusion[row, row] / totals[row]) for row, name in enumerate(classes) if totals[row]}
+    by_class = {"recall": recall, "classes": classes, "confusion": summary["confusion"]}
+    return {"images": int(totals.sum()), **means, "accuracy_all_classes": means["accuracy"], **by_class}
+
+
 def summarize(results: list[dict[str, Any]], label_names: list[str]) -> dict[str, Any]:
     """Mean and deviation over folds, and what all folds together say."""
     summary: dict[str, Any] = {"label_names": label_names}

@@ -21,6 +21,7 @@ class Measurement:
         mirrored: whether each image's answer is averaged with that for its mirror image.
         recut: whether faces were searched and cut again, as the pipeline does with photos.
         without: classes whose images are left out.
+        folds: in how many folds by subject the network was fine-tuned on the data set and measured; 0 where it was not.
     """
 
     dataset: str
@@ -30,6 +31,7 @@ class Measurement:
     mirrored: bool = False
     recut: bool = False
     without: list[str] = field(default_factory=list)
+    folds: int = 0
 
     @property
     def departures(self) -> list[str]:
@@ -40,6 +42,7 @@ class Measurement:
             *(["second output layer"] if self.auxiliary else []),
             *(["faces cut again"] if self.recut else []),
             *(["averaged with mirror images"] if self.mirrored else []),
+            *([f"fine-tuned in {self.folds} folds"] if self.folds else []),
         ]
 
     @property

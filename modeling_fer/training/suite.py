@@ -15,8 +15,8 @@ from modeling_fer.training.measurement import Measurement, Result
 
 
 def suite_measurements(checkpoint: Checkpoint) -> list[Measurement]:
-    """The measurements that every figure in README and card comes from: FER+ as trained and by the checkpoint's prior, FER-2013 by its
-    own labels, CK+48, which no released checkpoint is trained on.
+    """What a checkpoint is measured on as it is: FER+ as trained and by its prior, FER-2013 by its own labels, and CK+48, which no
+    released checkpoint is trained on.
     """
     config = checkpoint.model.config
     priors = sorted({0.0, float(config.prior_strength)})

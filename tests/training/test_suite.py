@@ -105,7 +105,8 @@ def test_measured_again_takes_the_old_results_place(tmp_path):
                 ["--confusion", "a.png"],
             )
         ),
-        (["--data", "nowhere", "--add", "other"], "--add does not go with --data; evaluate one --data after another"),
+        (["--data", "nowhere", "--add", "other"], "--add does not go with --data; evaluate one after another"),
+        (["--data", "nowhere", "--fine-tune", "runs"], "--fine-tune does not go with --data; evaluate one after another"),
         (["--data", "nowhere", "--auxiliary", "--prior", "0.5"], "--prior does not go with --auxiliary, whose output layer"),
     ],
 )
@@ -164,3 +165,39 @@ def test_suite_is_one_table_with_added_data(two_headed, prepared, fer_data, tmp_
     for title in ("FER+", "FER-2013", "CK+48"):
         assert title in done.stdout
     assert json.loads((tmp_path / "all.json").read_text())[0]["dataset"] == "ferplus"
+
+
+@pytest.mark.slow
+def test_suite_fine_tunes_in_folds_too_and_goes_on(two_headed, suite, tmp_path):
+    draw_people(suite / "ckplus48")
+    command = ["evaluate", two_headed, "--suite", suite, "--fine-tune", tmp_path / "runs", "--output", tmp_path / "all.json"]
+    done = fer(*command)
+    assert done.returncode == 0 and "CK+48, fine-tuned in 10 folds" in done.stdout, done.stderr
+    last = read_results(tmp_path / "all.json")[-1]
+    assert last.measurement == Measurement("ckplus48", "train", folds=10)
+    assert last.scores["images"] == np.sum(last.scores["confusion"]) == 60
+    folds = json.loads((tmp_path / "runs" / "results.json").read_text())["folds"]
+    assert last.scores["accuracy"] == pytest.approx(np.mean([fold["accuracy"] for fold in folds]))
+    again = fer(*command)
+    assert again.returncode == 0 and len(read_results(tmp_path / "all.json")) == 8
+
+
+def draw_people(folder):
+    """Thirty people with two expressions each, in the place of a drawn data set."""
+    shutil.rmtree(folder)
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "label": datasets.ClassLabel(names=["anger", "happiness", "contempt"]),
+            "subject": datasets.Value("string"),
+            "landmarks": datasets.List(datasets.List(datasets.Value("float32"))),
+        }
+    )
+    points = [[4.0 + place % 16, 4.0 + place // 5] for place in range(68)]
+    images = [Image.fromarray(np.full((24, 24), 4 * place, np.uint8)) for place in range(60)]
+    rows = [
+        {"image": image, "label": place % 3, "subject": f"S{place // 2}", "landmarks": points}
+        for place, image in enumerate(images)
+    ]
+    folder.mkdir()
+    datasets.Dataset.from_list(rows, features=features).to_parquet(folder / "train.parquet")
