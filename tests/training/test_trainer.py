@@ -45,6 +45,14 @@ def test_learns_and_writes_a_run_folder(tmp_path):
     assert evaluate_columns(model, processor, columns(24))["accuracy"] == pytest.approx(best["accuracy"])
 
 
+def test_a_class_that_nobody_validates_has_no_recall_in_the_log(tmp_path):
+    validation = columns(24)
+    two_classes = validation.select(np.flatnonzero(validation.labels.numpy() != 1))
+    Trainer(replace(RECIPE, epochs=1), columns(32), two_classes, tmp_path, cpu=True).fit()
+    [line] = [json.loads(line, parse_constant=pytest.fail) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [value is None for value in line["recall"]] == [False, True, False]
+
+
 def test_one_process_trains_in_one_precision_after_another(tmp_path):
     for run, precision in enumerate(("no", "bf16", "no")):
         recipe = replace(RECIPE, epochs=1, mixed_precision=precision)
