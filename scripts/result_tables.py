@@ -290,11 +290,13 @@ def contributions_table(results: Path) -> str:
         "dlib's network as the start, instead of twice the filters (two seeds, 32 epochs)": (mean_of("residual"), mean_of("from_dlib")),
         "a prior of 0.5 (`fer-base`)": (without, with_prior),
     }  # fmt: skip
-    rows = [
-        [part, *(f"{before} → {after}" for before, after in zip(percents(old, *scores), percents(new, *scores), strict=True))]
-        for part, (old, new) in pairs.items()
-    ]
+    rows = [[part, *map(arrow, percents(old, *scores), percents(new, *scores))] for part, (old, new) in pairs.items()]
     return markdown(["part", "FER+ accuracy", "UAR", "FER-2013 labels, accuracy"], rows)
+
+
+def arrow(before: str, after: str) -> str:
+    """From one to the other; a dash where neither was measured."""
+    return "-" if before == after == "-" else f"{before} → {after}"
 
 
 def percents(scores: dict[str, float], *names: str) -> list[str]:
