@@ -178,7 +178,7 @@ def faithfulness_table(results: Path) -> str:
         "answers changed by the brightest fifth", "more on the parts that FACS names",
     ]  # fmt: skip
     rows = []
-    for name, one in read(results, "faithfulness").items():
+    for name, one in read_bundled(results, "faithfulness").items():
         for kind, measured in one["maps"].items():
             rows.append(
                 [
@@ -197,9 +197,40 @@ def faithfulness_table(results: Path) -> str:
     return markdown(header, rows)
 
 
+SIMPLE_MAPS = ("relevance map", "landmarks", "centre", "random")
+"""The relevance map, and maps that know nothing of the network."""
+
+
+def methods_faithfulness_table(results: Path) -> str:
+    """Deletion and insertion of the paper's methods, beside maps that know nothing of the network."""
+    header = [
+        "method", "map", "deletion (low is faithful)", "minus the relevance map's", "insertion (high is faithful)",
+        "the relevance map's minus it",
+    ]  # fmt: skip
+    measured = {name: one["maps"] for name, one in read(results, "faithfulness").items() if name not in CHECKPOINTS}
+    rows = [
+        [
+            name,
+            kind,
+            f"{maps[kind]['deletion_area']:.3f}",
+            difference(maps[kind]["deletion_gain"], maps[kind]["deletion_gain_error"]),
+            f"{maps[kind]['insertion_area']:.3f}",
+            difference(-maps[kind]["insertion_gain"], maps[kind]["insertion_gain_error"]),
+        ]
+        for name, maps in measured.items()
+        for kind in SIMPLE_MAPS
+    ]
+    return markdown(header, rows)
+
+
+def read_bundled(results: Path, name: str) -> dict[str, Any]:
+    """What a file of results says of the bundled checkpoints."""
+    return {checkpoint: one for checkpoint, one in read(results, name).items() if checkpoint in CHECKPOINTS}
+
+
 def randomized_table(results: Path) -> str:
     """How alike maps stay when weights are drawn again, from the output backwards."""
-    measured = read(results, "faithfulness")
+    measured = read_bundled(results, "faithfulness")
     steps = list(next(iter(next(iter(measured.values()))["randomized"].values())))
     rows = [
         [name, kind, *(f"{correlations[step]:.2f}" for step in steps)]
@@ -212,7 +243,7 @@ def randomized_table(results: Path) -> str:
 def parts_table(results: Path) -> str:
     """Where the relevance map is bright, by the expression that is answered."""
     rows = []
-    for name, one in read(results, "faithfulness").items():
+    for name, one in read_bundled(results, "faithfulness").items():
         parts = list(one["area"])
         rows.append([name, "share of the pixels", *(f"{one['area'][part]:.0%}" for part in parts)])
         for expression, shares in one["parts"].get("relevance map", {}).items():
@@ -481,6 +512,7 @@ TABLES: Mapping[str, Callable[[Path], str]] = {
     "robustness": robustness_table,
     "robustness-short": short_robustness_table,
     "faithfulness": faithfulness_table,
+    "faithfulness-methods": methods_faithfulness_table,
     "randomized": randomized_table,
     "parts": parts_table,
     "cost": cost_table,
