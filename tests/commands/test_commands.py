@@ -74,7 +74,9 @@ def test_a_trained_network_is_calibrated(target, recipe, tmp_path):
     fer("train", recipe, "--data", data, "--output", tmp_path / "run", "--cpu", "--set", f"target={target}")
     shown = fer("calibrate", tmp_path / "run", "--data", data, "--table", tmp_path / "table.json")
     assert shown.returncode == 0, shown.stderr
-    assert len(json.loads((tmp_path / "table.json").read_text())) == (6 if target == "both" else 1)
+    table = json.loads((tmp_path / "table.json").read_text())
+    assert len(table) == (7 if target == "both" else 1)
+    assert ("second layer" in table) == ("The second output layer alone: " in shown.stdout) == (target == "both")
     assert "The sum of accuracy and UAR is highest at a prior of" in shown.stdout
     done = fer("calibrate", tmp_path / "run", "--data", data, "--prior", 0.25, "--output", tmp_path / "new/released")
     assert done.returncode == 0 and "prior 0.25" in done.stdout and "so they are rough" in done.stdout, done.stderr
