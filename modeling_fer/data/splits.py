@@ -1,5 +1,6 @@
 """Splits by subject, so that nobody is on two sides: the protocol of section IV of Ferreira et al., IEEE Access 6, 2018."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,8 +73,18 @@ def hold_out(
 
     Returns:
         (n,) and (m,), int64: positions of the two sides, sorted.
+
+    Raises:
+        ValueError: there are too few images or people.
     """
     people = np.arange(len(labels)) if subjects is None else np.asarray(subjects).astype(str)
+    most, known = max(Counter(np.asarray(labels).tolist()).values(), default=0), len(np.unique(people))
+    if min(most, known) < parts:
+        who = "" if subjects is None else f" of {known} people"
+        raise ValueError(
+            f"{len(labels)} images{who}, {most} of them in the largest class, are too few to hold out one of {parts} parts for "
+            "validation; prepare more, or a split validation."
+        )
     splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
     first, second = next(splitter.split(np.zeros(len(labels)), np.asarray(labels), people))
     return first, second

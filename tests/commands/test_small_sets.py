@@ -8,6 +8,7 @@ from helpers import draw_face, fer
 from PIL import Image, ImageDraw
 
 from modeling_fer.data import load_splits
+from modeling_fer.data.prepared import load_whole
 from modeling_fer.data.readers.jaffe import JAFFE_CODES
 from modeling_fer.data.readers.sfew import SFEW_EXPRESSIONS
 from modeling_fer.training.recipe import read_recipe
@@ -41,7 +42,7 @@ def sfew(tmp_path):
         for place, expression in enumerate(SFEW_EXPRESSIONS):
             folder = tmp_path / "sfew" / split / expression
             folder.mkdir(parents=True)
-            for number in range(2):
+            for number in range(5):
                 drawn(100 + 20 * place, (143, 181)).save(folder / f"film_{number}_{place}.png")
     return tmp_path / "sfew"
 
@@ -67,14 +68,14 @@ def test_aligned_crops_of_sfew_are_taken_whole_trained_on_and_measured(sfew, tmp
     done = fer("prepare", "sfew", sfew, "--output", prepared, *WHOLE)
     assert done.returncode == 0, done.stderr
     splits = load_splits(prepared)
-    assert {name: len(split) for name, split in splits.items()} == {"train": 11, "validation": 3, "test": 14}
+    assert {name: len(split) for name, split in splits.items()} == {"train": 28, "validation": 7, "test": 35}
     assert all(splits["train"]["face_detected"])
     done = fer("train", "sfew_finetune", "--data", prepared, "--output", run, *WITHOUT_LANDMARKS, *SHORT)
     assert done.returncode == 0, done.stderr
     output = tmp_path / "results.json"
     done = fer("evaluate", run / "best", "--data", prepared, "--output", output)
     assert done.returncode == 0, done.stderr
-    assert json.loads(output.read_text())[0]["images"] == 14
+    assert json.loads(output.read_text())[0]["images"] == 35
 
 
 @pytest.mark.slow
@@ -84,8 +85,8 @@ def test_a_face_that_is_not_found_is_taken_whole_beside_one_that_is(sfew, photo,
     prepared = tmp_path / "prepared"
     done = fer("prepare", "sfew", sfew, "--output", prepared, "--landmarks", "detector", "--image-size", 48)
     assert done.returncode == 0, done.stderr
-    train = load_splits(prepared)["train"]
-    assert len(train) == 14
+    train = load_whole(prepared)["train"]
+    assert len(train) == 35
     rows = {row["source"]: row for row in train.select_columns(["source", "face_detected", "landmarks", "image"])}
     found, whole = (rows[name] for name in ("Train/Happy/film_0_3.png", "Train/Sad/film_0_5.png"))
     assert found["face_detected"] and len(found["landmarks"]) == 5

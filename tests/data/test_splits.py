@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from modeling_fer.data import load_labelled
-from modeling_fer.data.splits import subject_folds
+from modeling_fer.data.splits import hold_out, subject_folds
 
 
 def random_people(seed: int, people: int, images: int) -> tuple[np.ndarray, np.ndarray]:
@@ -44,6 +44,21 @@ def test_too_few_subjects_and_impossible_shares_are_named():
         subject_folds(labels, subjects)
     with pytest.raises(ValueError, match="validation_share is 0.7"):
         subject_folds(labels, subjects, folds=2, validation_share=0.7)
+
+
+@pytest.mark.parametrize(
+    ("labels", "subjects", "message"),
+    [
+        ([0, 1] * 2, None, "4 images, 2 of them in the largest class, are too few"),
+        ([0, 1] * 20, ["a", "b"] * 20, "40 images of 2 people, 20 of them in the largest class, are too few"),
+        ([], None, "0 images, 0 of them"),
+    ],
+)
+def test_too_few_images_to_hold_some_out_are_told(labels, subjects, message):
+    with pytest.raises(ValueError, match=message):
+        hold_out(labels, subjects)
+    first, second = hold_out([0, 1] * 5)
+    assert len(first) == 8 and sorted([*first, *second]) == list(range(10))
 
 
 def test_ckplus48_is_split_in_proportion(fer_data):
