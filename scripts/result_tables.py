@@ -8,7 +8,7 @@ from typing import Any
 
 import benchmark
 import numpy as np
-from tabulate_results import compare, tabulate
+from tabulate_results import compare, show_difference, tabulate
 
 from modeling_fer.configuration_fer import EXPRESSIONS
 from modeling_fer.training.measurement import DATASET_NAMES, Result, read_results
@@ -33,6 +33,11 @@ def read(results: Path, name: str) -> Any:
     if not file.is_file():
         raise FileNotFoundError(f"{file} does not exist; python scripts/reproduce.py lists the command that writes it.")
     return json.loads(file.read_text(encoding="utf-8"))
+
+
+def read_bundled(results: Path, name: str) -> dict[str, Any]:
+    """What a file of results says of the bundled checkpoints."""
+    return {checkpoint: one for checkpoint, one in read(results, name).items() if checkpoint in CHECKPOINTS}
 
 
 def suite_name(result: Result) -> str:
@@ -163,18 +168,30 @@ def short_robustness_table(results: Path) -> str:
     return markdown(["accuracy", *measured], [robustness_row(measured, *disturbed) for disturbed in SHORTLY])
 
 
-def difference(mean: float, error: float) -> str:
-    """A mean difference with its standard error; one within two of these is not shown to be there. Empty for a map beside itself."""
-    if not error:
-        return ""
-    return f"{mean:+.3f} ± {error:.3f}{'' if abs(mean) > 2 * error else ', not shown'}"
+def difference(measured: dict[str, Any], way: str, sign: int) -> str:
+    """How far a map is from the relevance map by deletion or insertion, `sign` times, with its standard error; empty for that one."""
+    gain, error = measured[f"{way}_gain"], measured[f"{way}_gain_error"]
+    return str(show_difference(sign * gain, error, digits=3)) if error else ""
+
+
+AREAS = (
+    "deletion (low is faithful)",
+    "minus the relevance map's",
+    "insertion (high is faithful)",
+    "the relevance map's minus it",
+)
+
+
+def show_areas(measured: dict[str, Any]) -> list[str]:
+    """The columns `AREAS` of a map; where it is the less faithful one, the differences are positive."""
+    deletion, insertion = (f"{measured[f'{way}_area']:.3f}" for way in ("deletion", "insertion"))
+    return [deletion, difference(measured, "deletion", 1), insertion, difference(measured, "insertion", -1)]
 
 
 def faithfulness_table(results: Path) -> str:
     """Deletion, insertion and the agreement with FACS, a row for each map."""
     header = [
-        "checkpoint", "map", "deletion (low is faithful)", "minus the relevance map's", "insertion (high is faithful)",
-        "the relevance map's minus it", "lost by blurring the brightest fifth", "the darkest fifth",
+        "checkpoint", "map", *AREAS, "lost by blurring the brightest fifth", "the darkest fifth",
         "answers changed by the brightest fifth", "more on the parts that FACS names",
     ]  # fmt: skip
     rows = []
@@ -184,10 +201,7 @@ def faithfulness_table(results: Path) -> str:
                 [
                     name,
                     kind,
-                    f"{measured['deletion_area']:.3f}",
-                    difference(measured["deletion_gain"], measured["deletion_gain_error"]),
-                    f"{measured['insertion_area']:.3f}",
-                    difference(-measured["insertion_gain"], measured["insertion_gain_error"]),
+                    *show_areas(measured),
                     f"{measured['brightest_fifth']:.3f}",
                     f"{measured['darkest_fifth']:.3f}",
                     f"{measured['changed_by_brightest_fifth']:.1%}",
@@ -203,29 +217,9 @@ SIMPLE_MAPS = ("relevance map", "landmarks", "centre", "random")
 
 def methods_faithfulness_table(results: Path) -> str:
     """Deletion and insertion of the paper's methods, beside maps that know nothing of the network."""
-    header = [
-        "method", "map", "deletion (low is faithful)", "minus the relevance map's", "insertion (high is faithful)",
-        "the relevance map's minus it",
-    ]  # fmt: skip
     measured = {name: one["maps"] for name, one in read(results, "faithfulness").items() if name not in CHECKPOINTS}
-    rows = [
-        [
-            name,
-            kind,
-            f"{maps[kind]['deletion_area']:.3f}",
-            difference(maps[kind]["deletion_gain"], maps[kind]["deletion_gain_error"]),
-            f"{maps[kind]['insertion_area']:.3f}",
-            difference(-maps[kind]["insertion_gain"], maps[kind]["insertion_gain_error"]),
-        ]
-        for name, maps in measured.items()
-        for kind in SIMPLE_MAPS
-    ]
-    return markdown(header, rows)
-
-
-def read_bundled(results: Path, name: str) -> dict[str, Any]:
-    """What a file of results says of the bundled checkpoints."""
-    return {checkpoint: one for checkpoint, one in read(results, name).items() if checkpoint in CHECKPOINTS}
+    rows = [[name, kind, *show_areas(maps[kind])] for name, maps in measured.items() for kind in SIMPLE_MAPS]
+    return markdown(["method", "map", *AREAS], rows)
 
 
 def randomized_table(results: Path) -> str:
@@ -249,6 +243,30 @@ def parts_table(results: Path) -> str:
         for expression, shares in one["parts"].get("relevance map", {}).items():
             rows.append([name, expression, *(f"{shares[part]:.0%}" for part in parts)])
     return markdown(["checkpoint", "answer", *parts], rows)
+
+
+def forms_table(results: Path) -> str:
+    """What other forms of gate and loss cost in accuracy and bring in faithfulness, both on validation."""
+    header = [
+        "form", "FER+ accuracy", "deletion (low is faithful)", "the landmarks' minus the map's", "insertion (high is faithful)",
+        "the map's minus the landmarks'", "more on the parts that FACS names",
+    ]  # fmt: skip
+    runs = read(results, "forms_runs")
+    rows = []
+    for name, one in read(results, "forms").items():
+        own, landmarks = one["maps"]["relevance map"], one["maps"]["landmarks"]
+        rows.append(
+            [
+                name.replace("_", " "),
+                f"{100 * runs[name]['accuracy']:.1f}",
+                f"{own['deletion_area']:.3f}",
+                difference(landmarks, "deletion", 1),
+                f"{own['insertion_area']:.3f}",
+                difference(landmarks, "insertion", -1),
+                f"{one['facs']['relevance map']:+.3f}",
+            ]
+        )
+    return markdown(header, rows)
 
 
 def cost_table(results: Path) -> str:
@@ -344,30 +362,6 @@ def runs_table(first: str, runs: dict[str, Any], order: list[str]) -> str:
         scores = [f"{100 * one['accuracy']:.1f}", f"{100 * one['uar']:.1f}", labels, f"{one['calibration_error']:.3f}"]
         rows.append([name.replace("_", " "), *scores, str(one["epochs"]), f"{one['seconds'] / 60:.1f}"])
     header = [first, "FER+ accuracy", "UAR", "FER-2013 labels, accuracy", "calibration error", "epochs", "minutes"]
-    return markdown(header, rows)
-
-
-def forms_table(results: Path) -> str:
-    """What other forms of gate and loss cost in accuracy and bring in faithfulness, both on validation."""
-    header = [
-        "form", "FER+ accuracy", "deletion (low is faithful)", "the landmarks' minus the map's", "insertion (high is faithful)",
-        "the map's minus the landmarks'", "more on the parts that FACS names",
-    ]  # fmt: skip
-    runs = read(results, "forms_runs")
-    rows = []
-    for name, one in read(results, "forms").items():
-        own, landmarks = one["maps"]["relevance map"], one["maps"]["landmarks"]
-        rows.append(
-            [
-                name.replace("_", " "),
-                f"{100 * runs[name]['accuracy']:.1f}",
-                f"{own['deletion_area']:.3f}",
-                difference(landmarks["deletion_gain"], landmarks["deletion_gain_error"]),
-                f"{own['insertion_area']:.3f}",
-                difference(-landmarks["insertion_gain"], landmarks["insertion_gain_error"]),
-                f"{one['facs']['relevance map']:+.3f}",
-            ]
-        )
     return markdown(header, rows)
 
 

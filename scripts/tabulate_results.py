@@ -71,8 +71,13 @@ def tabulate(runs: Runs) -> str:
 
 def own_baseline(method: str) -> str:
     """The baseline that a method is compared with: one that was trained in the same way."""
-    variant = method.rpartition("_")[2]
+    variant = variant_of(method)
     return f"baseline_{variant}" if variant in VARIANTS else "baseline"
+
+
+def variant_of(method: str) -> str:
+    """The end of a method's name, which says how it was trained where it is one of `VARIANTS`."""
+    return method.rpartition("_")[2]
 
 
 def compare(seeds: dict[str, dict[str, Any]], others: dict[str, dict[str, Any]]) -> str:
@@ -84,8 +89,12 @@ def compare(seeds: dict[str, dict[str, Any]], others: dict[str, dict[str, Any]])
         [np.subtract(seeds[seed]["fold_accuracies"], others[seed]["fold_accuracies"]) for seed in shared]
     )
     error = differences.std(ddof=1) / np.sqrt(len(differences))
-    doubt = "" if abs(differences.mean()) > 2 * error else ", not shown"
-    return f"{100 * differences.mean():+.1f} ± {100 * error:.1f}{doubt}"
+    return show_difference(100 * differences.mean(), 100 * error, digits=1)
+
+
+def show_difference(mean: float, error: float, digits: int) -> str:
+    """A mean difference with its standard error; one within two of these is not shown to be there."""
+    return f"{mean:+.{digits}f} ± {error:.{digits}f}{'' if abs(mean) > 2 * error else ', not shown'}"
 
 
 def draw_methods(runs: Runs) -> Figure:
@@ -95,7 +104,7 @@ def draw_methods(runs: Runs) -> Figure:
     folds = {name: 100 * np.concatenate([run["fold_accuracies"] for run in seeds.values()]) for name, seeds in runs.items()}
     for place, (method, accuracies) in enumerate(sorted(folds.items(), key=lambda item: item[1].mean())):
         error = accuracies.std(ddof=1) / np.sqrt(len(accuracies))
-        colour = VARIANTS.get(method.rpartition("_")[2], "tab:blue")
+        colour = VARIANTS.get(variant_of(method), "tab:blue")
         axes.errorbar(accuracies.mean(), place, xerr=error, fmt="o", capsize=4, color=colour)
         axes.text(-0.01, place, method, transform=axes.get_yaxis_transform(), ha="right", va="center")
     axes.set(xlabel="accuracy in percent, mean over folds and seeds ± standard error", yticks=[])

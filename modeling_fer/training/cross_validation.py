@@ -117,7 +117,6 @@ def measure_fold(run: Path, test: FaceColumns, folder: Path, **more: Any) -> dic
     metrics = ExpressionMetrics().compute(predictions=probabilities, references=test.labels.numpy())
     logs = [log.read_text(encoding="utf-8").splitlines() for log in sorted(folder.rglob("metrics.jsonl"))]
     seconds = sum(json.loads(line)["seconds"] for lines in logs for line in lines)
-    metrics["recall"] = [None if np.isnan(value) else value for value in metrics["recall"]]
     answers = {"labels": test.labels.tolist(), "answers": probabilities.argmax(1).tolist()}
     environments = [asdict(environment) for environment in read_environments(run)]
     result = {**metrics, "seconds": seconds, **answers, "environments": environments, **more}

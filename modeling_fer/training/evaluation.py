@@ -22,7 +22,8 @@ from modeling_fer.training.reliability import reliability_bins
 class ExpressionMetrics(evaluate.Metric):
     """Accuracy, macro-F1, unweighted average recall (UAR), recall of each class and calibration error, offline.
 
-    `compute(predictions=..., references=...)` takes distributions over the classes, (n, classes), and class indices, (n,).
+    `compute(predictions=..., references=...)` takes distributions over the classes, (n, classes), and class indices, (n,). The recall
+    of a class without images is None, as JSON knows no NaN.
     """
 
     def _info(self) -> evaluate.MetricInfo:
@@ -35,18 +36,19 @@ class ExpressionMetrics(evaluate.Metric):
             ),
         )
 
-    def _compute(self, predictions: Any, references: Any) -> dict[str, float | list[float]]:
+    def _compute(self, predictions: Any, references: Any) -> dict[str, float | list[float | None]]:
         probabilities = np.asarray(predictions, dtype=np.float64)
         labels = np.asarray(references)
         chosen = probabilities.argmax(1)
         classes = list(range(probabilities.shape[1]))
         present = sorted(set(labels.tolist()))
+        recalls = recall_score(labels, chosen, labels=classes, average=None, zero_division=0).tolist()
         return {
             "accuracy": float(accuracy_score(labels, chosen)),
             "macro_f1": float(f1_score(labels, chosen, labels=present, average="macro", zero_division=0)),
             "uar": float(recall_score(labels, chosen, labels=present, average="macro", zero_division=0)),
             "calibration_error": calibration_error(probabilities, labels),
-            "recall": recall_score(labels, chosen, labels=classes, average=None, zero_division=np.nan).tolist(),
+            "recall": [recall if place in present else None for place, recall in enumerate(recalls)],
         }
 
 
@@ -198,8 +200,7 @@ def evaluate_columns(
     among_shared = map_classes(probabilities, names, shared)
     metrics = ExpressionMetrics().compute(predictions=among_shared.numpy(), references=labels.numpy())
     confusion = confusion_matrix(labels, among_shared.argmax(1), labels=list(range(len(shared)))).tolist()
-    # JSON knows no NaN, which the recall of a class without images is.
-    recall = {name: value for name, value in zip(shared, metrics.pop("recall"), strict=True) if not np.isnan(value)}
+    recall = {name: value for name, value in zip(shared, metrics.pop("recall"), strict=True) if value is not None}
     accuracy_all = (probabilities.argmax(1) == among_all).float().mean().item()
     by_class = {"recall": recall, "classes": shared, "confusion": confusion}
     return {"images": len(labels), **metrics, "accuracy_all_classes": accuracy_all, **by_class}

@@ -414,10 +414,8 @@ class Trainer:
 
     def report(self, metrics: dict[str, Any]) -> None:
         """Writes a line of metrics.jsonl, and the same to the trackers."""
-        # JSON knows no NaN, which the recall of a class without images is.
-        recall = [None if math.isnan(value) else value for value in metrics["recall"]]
-        line = {"epoch": self.progress.epoch, "learning_rate": max(self.scheduler.get_last_lr()), **metrics, "recall": recall}
-        known = zip(self.validation.label_names, recall, strict=True)
+        line = {"epoch": self.progress.epoch, "learning_rate": max(self.scheduler.get_last_lr()), **metrics}
+        known = zip(self.validation.label_names, metrics["recall"], strict=True)
         named = {f"recall/{name}": value for name, value in known if value is not None}
         self.accelerator.log({**{k: v for k, v in line.items() if k not in ("recall", "epoch")}, **named}, self.progress.epoch)
         if self.accelerator.is_main_process:
