@@ -21,7 +21,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from result_tables import TABLES, read
+from result_files import read
+from result_tables import TABLES
 
 ROOT = Path(__file__).parents[1]
 TEXTS = ("README.md", "RESULTS.md", "model_card.md", "docs/benchmark.md")

@@ -1,43 +1,19 @@
 """The tables of RESULTS.md, README.md and model_card.md, in Markdown, each made from the files in results/."""
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import benchmark
 import numpy as np
-from tabulate_results import compare, show_difference, tabulate
+from explanation_tables import faithfulness_table, forms_table, methods_faithfulness_table, parts_table, randomized_table
+from markdown_tables import markdown
+from result_files import CHECKPOINTS, read
+from speed_tables import benchmark_table, cost_table, detectors_table, page_table, profile_table, speed_table
+from tabulate_results import compare, tabulate
 
 from modeling_fer.configuration_fer import EXPRESSIONS
 from modeling_fer.training.measurement import DATASET_NAMES, Result, read_results
-
-CHECKPOINTS = ("fer-base", "fer-tiny")
-Rows = list[list[str]]
-
-
-def markdown(header: list[str], rows: Rows) -> str:
-    """A table whose first column is of words and whose others are of numbers."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(["| " + " | ".join(line) + " |" for line in lines]).replace("| --- |", "|---|").replace(" ---: |", "---:|")
-
-
-def read(results: Path, name: str) -> Any:
-    """A file of results by its name, without suffix.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    file = results / f"{name}.json"
-    if not file.is_file():
-        raise FileNotFoundError(f"{file} does not exist; python scripts/reproduce.py lists the command that writes it.")
-    return json.loads(file.read_text(encoding="utf-8"))
-
-
-def read_bundled(results: Path, name: str) -> dict[str, Any]:
-    """What a file of results says of the bundled checkpoints."""
-    return {checkpoint: one for checkpoint, one in read(results, name).items() if checkpoint in CHECKPOINTS}
 
 
 def suite_name(result: Result) -> str:
@@ -79,7 +55,7 @@ def recall_table(results: Path, name: str) -> str:
 
 def methods_table(results: Path) -> str:
     """The comparison of methods on CK+48."""
-    return str(tabulate(read(results, "ckplus48")))
+    return tabulate(read(results, "ckplus48"))
 
 
 COMPARED = (
@@ -96,7 +72,7 @@ def pairs_table(results: Path) -> str:
     """Methods on CK+48 beside each other, fold by fold of the seeds that both have."""
     runs = read(results, "ckplus48")
     known = [(one, other) for one, other in COMPARED if one in runs and other in runs]
-    rows = [[f"{one} minus {other}", str(compare(runs[one], runs[other]))] for one, other in known]
+    rows = [[f"{one} minus {other}", compare(runs[one], runs[other])] for one, other in known]
     return markdown(["CK+48", "difference in points"], rows)
 
 
@@ -166,128 +142,6 @@ def short_robustness_table(results: Path) -> str:
     """The same for the few disturbances of the model card."""
     measured = read(results, "robustness")
     return markdown(["accuracy", *measured], [robustness_row(measured, *disturbed) for disturbed in SHORTLY])
-
-
-def difference(measured: dict[str, Any], way: str, sign: int) -> str:
-    """How far a map is from the relevance map by deletion or insertion, `sign` times, with its standard error; empty for that one."""
-    gain, error = measured[f"{way}_gain"], measured[f"{way}_gain_error"]
-    return str(show_difference(sign * gain, error, digits=3)) if error else ""
-
-
-AREAS = (
-    "deletion (low is faithful)",
-    "minus the relevance map's",
-    "insertion (high is faithful)",
-    "the relevance map's minus it",
-)
-
-
-def show_areas(measured: dict[str, Any]) -> list[str]:
-    """The columns `AREAS` of a map; where it is the less faithful one, the differences are positive."""
-    deletion, insertion = (f"{measured[f'{way}_area']:.3f}" for way in ("deletion", "insertion"))
-    return [deletion, difference(measured, "deletion", 1), insertion, difference(measured, "insertion", -1)]
-
-
-def faithfulness_table(results: Path) -> str:
-    """Deletion, insertion and the agreement with FACS, a row for each map."""
-    header = [
-        "checkpoint", "map", *AREAS, "lost by blurring the brightest fifth", "the darkest fifth",
-        "answers changed by the brightest fifth", "more on the parts that FACS names",
-    ]  # fmt: skip
-    rows = []
-    for name, one in read_bundled(results, "faithfulness").items():
-        for kind, measured in one["maps"].items():
-            rows.append(
-                [
-                    name,
-                    kind,
-                    *show_areas(measured),
-                    f"{measured['brightest_fifth']:.3f}",
-                    f"{measured['darkest_fifth']:.3f}",
-                    f"{measured['changed_by_brightest_fifth']:.1%}",
-                    f"{one['facs'][kind]:+.3f}",
-                ]
-            )
-    return markdown(header, rows)
-
-
-SIMPLE_MAPS = ("relevance map", "landmarks", "centre", "random")
-"""The relevance map, and maps that know nothing of the network."""
-
-
-def methods_faithfulness_table(results: Path) -> str:
-    """Deletion and insertion of the paper's methods, beside maps that know nothing of the network."""
-    measured = {name: one["maps"] for name, one in read(results, "faithfulness").items() if name not in CHECKPOINTS}
-    rows = [[name, kind, *show_areas(maps[kind])] for name, maps in measured.items() for kind in SIMPLE_MAPS]
-    return markdown(["method", "map", *AREAS], rows)
-
-
-def randomized_table(results: Path) -> str:
-    """How alike maps stay when weights are drawn again, from the output backwards."""
-    measured = read_bundled(results, "faithfulness")
-    steps = list(next(iter(next(iter(measured.values()))["randomized"].values())))
-    rows = [
-        [name, kind, *(f"{correlations[step]:.2f}" for step in steps)]
-        for name, one in measured.items()
-        for kind, correlations in one["randomized"].items()
-    ]
-    return markdown(["checkpoint", "map", *steps], rows)
-
-
-def parts_table(results: Path) -> str:
-    """Where the relevance map is bright, by the expression that is answered."""
-    rows = []
-    for name, one in read_bundled(results, "faithfulness").items():
-        parts = list(one["area"])
-        rows.append([name, "share of the pixels", *(f"{one['area'][part]:.0%}" for part in parts)])
-        for expression, shares in one["parts"].get("relevance map", {}).items():
-            rows.append([name, expression, *(f"{shares[part]:.0%}" for part in parts)])
-    return markdown(["checkpoint", "answer", *parts], rows)
-
-
-def forms_table(results: Path) -> str:
-    """What other forms of gate and loss cost in accuracy and bring in faithfulness, both on validation."""
-    header = [
-        "form", "FER+ accuracy", "deletion (low is faithful)", "the landmarks' minus the map's", "insertion (high is faithful)",
-        "the map's minus the landmarks'", "more on the parts that FACS names",
-    ]  # fmt: skip
-    runs = read(results, "forms_runs")
-    rows = []
-    for name, one in read(results, "forms").items():
-        own, landmarks = one["maps"]["relevance map"], one["maps"]["landmarks"]
-        rows.append(
-            [
-                name.replace("_", " "),
-                f"{100 * runs[name]['accuracy']:.1f}",
-                f"{own['deletion_area']:.3f}",
-                difference(landmarks, "deletion", 1),
-                f"{own['insertion_area']:.3f}",
-                difference(landmarks, "insertion", -1),
-                f"{one['facs']['relevance map']:+.3f}",
-            ]
-        )
-    return markdown(header, rows)
-
-
-def cost_table(results: Path) -> str:
-    """Parameters, multiply-adds, speed and energy."""
-    rows = []
-    for name, one in read(results, "cost").items():
-        joules = [
-            f"{one[key]:.2f}" if one[key] is not None else "not readable" for key in ("joules_inference", "joules_training")
-        ]
-        rows.append(
-            [
-                name,
-                f"{one['parameters'] / 1e6:.2f}",
-                f"{one['multiply_adds'] / 1e6:.1f}",
-                f"{one['images_a_second_inference']:,.0f}",
-                f"{one['images_a_second_training']:,.0f}",
-                *joules,
-            ]
-        )
-    header = ["network", "million weights", "million multiply-adds", "images/s, inference", "images/s, training"]
-    return markdown([*header, "joules an image, inference", "training"], rows)
 
 
 def gate_table(results: Path) -> str:
@@ -397,73 +251,6 @@ def search_table(results: Path, name: str) -> str:
     return markdown([*settings, "validation accuracy"], rows)
 
 
-def detectors_table(results: Path) -> str:
-    """Faces found in percent, of all and by their size in pixels."""
-    detectors = read(results, "detectors")["detectors"]
-    sizes = list(next(iter(detectors.values()))["found"])
-    rows = [
-        [name, f"{100 * one['found_of_all']:.1f}", *(f"{100 * one['found'][size]:.0f}" for size in sizes),
-         f"{one['false_faces']:.2f}", f"{one['milliseconds']:.0f}"]
-        for name, one in detectors.items()
-    ]  # fmt: skip
-    return markdown(["detector", "all", *sizes[:-1], f"{sizes[-1]} and more", "false faces a scene", "ms a scene"], rows)
-
-
-def profile_table(results: Path) -> str:
-    """Where the search for faces spends its time."""
-    header = [
-        "picture", "ms in all", "first network", "second network", "third network", "averages and suppression",
-        "crops to the second", "to the third",
-    ]  # fmt: skip
-    rows = [
-        [size, *(f"{one[name]:.1f}" for name in ("milliseconds", "first", "second", "third", "rest")),
-         *(f"{one[name]:.0f}" for name in ("second_seen", "third_seen"))]
-        for size, one in read(results, "search_profile").items()
-    ]  # fmt: skip
-    return markdown(header, rows)
-
-
-def page_table(results: Path) -> str:
-    """How long users of the page wait, browser and server on one machine."""
-    one = read(results, "page")
-    rows = [
-        ["the page, to its first view", f"{one['first_view']:.1f} s, {one['first_view_computing']:.1f} s of them computing"],
-        [
-            "a 512x512 photo, from upload to the face under its map",
-            f"{one['photo']:.2f} s (the first {one['first_photo']:.1f} s)",
-        ],
-        ["live camera at 640x480", f"{one['camera_fps']:.1f} frames a second over ten seconds"],
-        ["a video of 10 s at 25 frames a second, 10 frames a second looked at", f"{one['video']:.1f} s"],
-    ]
-    return markdown([f"the page, {one['processor']}", "measured"], rows)
-
-
-def benchmark_table(results: Path) -> str:
-    """How long users wait, by package."""
-    return str(benchmark.table(read(results, "benchmark")))
-
-
-SPEEDS = {
-    "crop": ("crop_ms", "{:.1f} ms"),
-    "512x512 photo": ("photo_ms", "{:.0f} ms"),
-    "12 megapixels, 4 faces": ("large_photo_ms", "{:.0f} ms"),
-    "640x480 video": ("video_fps", "{:.0f} frames/s"),
-    "cold start": ("cold_start_s", "{:.1f} s"),
-    "installed": ("installed_megabytes", "{:,.0f} MB"),
-}
-
-
-def speed_table(results: Path) -> str:
-    """The short form of the benchmark: the light engine beside the other packages."""
-    measured = read(results, "benchmark")
-    rows = []
-    for name, one in measured["packages"].items():
-        if not name.endswith(", torch"):
-            shown = [benchmark.show(one[key], form) for key, form in SPEEDS.values()]
-            rows.append([name.removesuffix(", onnx"), *shown])
-    return markdown([measured["processor"], *SPEEDS], rows)
-
-
 def packages_table(results: Path) -> str:
     """The bundled checkpoints beside the packages that are installed instead, on the same images.
 
@@ -493,7 +280,7 @@ def packages_table(results: Path) -> str:
 
 def nested_table(results: Path) -> str:
     """The comparison with settings searched inside each fold."""
-    return str(tabulate(read(results, "ckplus48_nested")))
+    return tabulate(read(results, "ckplus48_nested"))
 
 
 TABLES: Mapping[str, Callable[[Path], str]] = {

@@ -90,5 +90,5 @@ def test_a_method_is_compared_with_the_baseline_that_was_trained_in_the_same_way
 
 @pytest.mark.parametrize(("name", "processes"), [("one_machine_8_gpus", 8), ("four_machines", 32)])
 def test_configurations_of_accelerate_are_read(name, processes):
-    config = load_config_from_file(str(ROOT / "scripts/accelerate" / f"{name}.yaml"))
+    config = load_config_from_file(str(ROOT / "scripts/machines" / f"{name}.yaml"))
     assert config.num_processes == processes and config.distributed_type == "MULTI_GPU"
