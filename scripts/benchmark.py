@@ -28,9 +28,9 @@ from typing import Any
 from benchmarks.packages import add_arguments, find_packages
 from benchmarks.pictures import Pictures, make_pictures
 from benchmarks.timing import Figures
-from result_files import write_result
 
 from modeling_fer.training.environment import processor_name
+from modeling_fer.training.json_files import write_json
 
 HERE = Path(__file__).parent
 RESULTS = Path(__file__).parents[1] / "results" / "benchmark.json"
@@ -192,7 +192,7 @@ def main() -> None:
             contestants += others(arguments.fer_python, arguments.npm_folder, pictures)
             packages = {one.name: vars(measure(one)) for one in contestants}
         results = {"processor": processor(), "python": platform.python_version(), "packages": packages}
-        write_result(arguments.output, results)
+        write_json(arguments.output, results)
     print(table(json.loads(arguments.output.read_text(encoding="utf-8"))))
 
 

@@ -23,7 +23,8 @@ import av
 from benchmark import processor
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
-from result_files import write_result
+
+from modeling_fer.training.json_files import write_json
 
 EXAMPLE = Path(__file__).parents[1] / "space" / "examples" / "astronaut.jpg"
 DESKTOP, PHONE = (1280, 1000), (390, 844)
@@ -203,7 +204,7 @@ def main() -> None:
                 measured = measure(browser, arguments.address, Path(folder))
                 print(json.dumps(measured, indent=1))
                 if arguments.output is not None:
-                    write_result(arguments.output, measured | {"processor": processor()})
+                    write_json(arguments.output, measured | {"processor": processor()})
             else:
                 take_pictures(browser, arguments.address, arguments.pictures)
     except FileNotFoundError as error:

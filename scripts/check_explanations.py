@@ -14,7 +14,8 @@ from studies import load_studies, study_parser
 
 from modeling_fer.training.attribution import Faces
 from modeling_fer.training.faithfulness import SHARES, measure_faithfulness
-from modeling_fer.training.study import Study, answer_images, keep_result, network_inputs, read_kept
+from modeling_fer.training.json_files import keep_result, read_kept
+from modeling_fer.training.study import Study, answer_images, network_inputs
 
 
 def find_faces(study: Study) -> Faces:

@@ -12,7 +12,9 @@ Two kinds of marks stand in the texts, as comments that Markdown does not show. 
 is one of scripts/result_tables.py. A single number is followed by its place, FILE/KEY/KEY, and its format in Python's form, where
 `p` means in points of a hundred:
 
-    82.2%<!-- = fer-base/0/accuracy .1% -->
+    82.2%<!-- = fer-base/FER+, test/accuracy .1% -->
+
+In what `fer evaluate` wrote, a measurement is named by its title and its split.
 """
 
 import argparse
@@ -24,6 +26,8 @@ from typing import Any
 from result_files import read
 from result_tables import TABLES
 
+from modeling_fer.training.measurement import Result
+
 ROOT = Path(__file__).parents[1]
 TEXTS = ("README.md", "RESULTS.md", "model_card.md", "docs/benchmark.md")
 TABLE = re.compile(r"(<!-- results: (?P<name>\S+) -->\n)(?P<text>.*?)(<!-- /results -->)", re.DOTALL)
@@ -32,7 +36,7 @@ ROW = re.compile(r"^\|.*\d.*\|$", re.MULTILINE)
 
 
 def look_up(results: Path, place: str) -> Any:
-    """The value at FILE/KEY/KEY; a number names an entry of a list.
+    """The value at FILE/KEY/KEY.
 
     Raises:
         ValueError: there is none.
@@ -41,10 +45,17 @@ def look_up(results: Path, place: str) -> Any:
     value = read(results, name)
     for key in keys:
         try:
-            value = value[int(key)] if isinstance(value, list) else value[key]
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            value = (name_entries(value) if isinstance(value, list) else value)[key]
+        except (KeyError, TypeError) as error:
             raise ValueError(f"{place} is not in the results: there is no {key!r}.") from error
     return value
+
+
+def name_entries(values: list[Any]) -> dict[str, Any]:
+    """The entries of a list by their keys: what `fer evaluate` wrote by the name of each measurement, others by their number."""
+    if all(isinstance(one, dict) and "dataset" in one for one in values):
+        return {Result.from_dict(one).measurement.name: one for one in values}
+    return {str(number): one for number, one in enumerate(values)}
 
 
 def show(value: float, form: str) -> str:

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
-from result_files import write_result
 
 from modeling_fer.data import load_labelled
 from modeling_fer.faces_fer import Face, FaceDetector, MtcnnDetector, face_size
+from modeling_fer.training.json_files import write_json
 
 ASTRONAUT_HEAD = (150, 20, 310, 210)
 """Where the head is in skimage's astronaut: left, top, right, bottom."""
@@ -208,7 +208,7 @@ def main() -> None:
             "size": list(arguments.size),
             "detectors": {name: asdict(outcome) for name, outcome in outcomes.items()},
         }
-        write_result(arguments.output, figures)
+        write_json(arguments.output, figures)
 
 
 if __name__ == "__main__":

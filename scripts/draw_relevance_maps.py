@@ -19,6 +19,7 @@ from modeling_fer.data.face_preparer import FacePreparer, PrepareSettings
 from modeling_fer.data.source import Sample
 from modeling_fer.inference.loading import Checkpoint, load_checkpoint
 from modeling_fer.training.figures import draw_grid, gray_map, overlay_map, predict_map
+from modeling_fer.training.study import split_name
 
 
 def prepare_photo(photo: Path, checkpoint: Checkpoint, landmarks: str) -> dict[str, Any]:
@@ -38,14 +39,6 @@ def prepare_photo(photo: Path, checkpoint: Checkpoint, landmarks: str) -> dict[s
     if problems:
         raise ValueError(f"{photo}: {problems[0].sentence}")
     return rows[0]
-
-
-def split_name(model: str) -> tuple[str, str]:
-    """NAME=CHECKPOINT as two; where both may hold an equals sign, the checkpoint is what exists."""
-    splits = [(model[:place], model[place + 1 :]) for place, sign in enumerate(model) if sign == "="]
-    if not splits:
-        raise ValueError(f"{model!r} has no name; give NAME=CHECKPOINT.")
-    return next((split for split in splits if Path(split[1]).is_dir()), splits[-1])
 
 
 def main() -> None:

@@ -16,15 +16,16 @@ from modeling_fer.configuration_fer import EXPRESSIONS, REGULARIZATIONS
 from modeling_fer.inference.loading import load_checkpoint
 from modeling_fer.training.building import build_config
 from modeling_fer.training.cost import measure_cost
+from modeling_fer.training.json_files import keep_result
 from modeling_fer.training.recipe import read_recipe
-from modeling_fer.training.study import keep_result
+from modeling_fer.training.study import split_name
 
 
 def networks(checkpoints: list[str], recipe: str | None) -> Iterator[tuple[str, FerForImageClassification]]:
     """The networks to be measured, by name."""
     for source in checkpoints:
-        name, _, given = source.rpartition("=")
-        yield name or Path(given).name, load_checkpoint(given).model
+        name, given = split_name(source)
+        yield name, load_checkpoint(given).model
     if recipe is not None:
         for regularization in REGULARIZATIONS:
             config = build_config(read_recipe(recipe, {"model.regularization": regularization}), list(EXPRESSIONS))

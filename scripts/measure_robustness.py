@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from studies import load_studies, study_parser
 
+from modeling_fer.training.json_files import keep_result, read_kept
 from modeling_fer.training.robustness import DISTURBANCES, measure_robustness
-from modeling_fer.training.study import keep_result, read_kept
 
 
 def draw_curves(results: dict[str, Any]) -> Figure:

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from result_files import write_result
 
 from modeling_fer.areas_fer import Picture
 from modeling_fer.detector_files_fer import PACKAGED
 from modeling_fer.mtcnn_fer import WINDOW, load_networks, pyramid, search
+from modeling_fer.training.json_files import write_json
 
 EXAMPLE = Path(__file__).parents[1] / "space" / "examples" / "astronaut.jpg"
 SIZES = ((512, 512), (640, 480), (2000, 1500))
@@ -69,7 +69,7 @@ def main() -> None:
             print(
                 f"{width}x{height}:", ", ".join(f"{name} {value:.1f}" for name, value in results[f"{width}x{height}"].items())
             )
-    write_result(arguments.output, results)
+    write_json(arguments.output, results)
 
 
 if __name__ == "__main__":

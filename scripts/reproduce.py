@@ -22,8 +22,8 @@ from pathlib import Path
 from reproduce_steps import ROOT, Scale, Step, list_steps, quick_scale
 from small_share import share_data
 
+from modeling_fer.training.json_files import keep_result, read_kept
 from modeling_fer.training.run_folder import holds_run
-from modeling_fer.training.study import keep_result, read_kept
 
 
 def in_order(wanted: list[str], steps: dict[str, Step]) -> list[str]:

@@ -1,17 +1,14 @@
 """The files in results/."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from modeling_fer.training.measurement import Result, read_results
+
 CHECKPOINTS = ("fer-base", "fer-tiny")
 """The bundled checkpoints, in the order in which tables name them."""
-
-
-def write_result(file: Path, result: Any) -> None:
-    """Writes a result as JSON, and the folder that it lies in."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def read(results: Path, name: str) -> Any:
@@ -29,3 +26,13 @@ def read(results: Path, name: str) -> Any:
 def read_bundled(results: Path, name: str) -> dict[str, Any]:
     """What a file of results says of the bundled checkpoints."""
     return {checkpoint: one for checkpoint, one in read(results, name).items() if checkpoint in CHECKPOINTS}
+
+
+def read_measured(results: Path, name: str) -> dict[str, Result]:
+    """What `fer evaluate` wrote of a checkpoint, by the name of each measurement."""
+    return {one.measurement.name: one for one in read_results(results / f"{name}.json")}
+
+
+def read_prior(measured: Iterable[Result]) -> float:
+    """The prior strength of a checkpoint: beside it, the suite measures only strength 0."""
+    return max(one.measurement.prior_strength for one in measured)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from explanation_tables import faithfulness_table, forms_table, methods_faithfulness_table, parts_table, randomized_table
 from markdown_tables import markdown
-from result_files import CHECKPOINTS, read
+from result_files import CHECKPOINTS, read, read_measured, read_prior
 from speed_tables import benchmark_table, cost_table, detectors_table, page_table, profile_table, speed_table
 from tabulate_results import compare, tabulate
 
 from modeling_fer.configuration_fer import EXPRESSIONS
-from modeling_fer.training.measurement import DATASET_NAMES, Result, read_results
+from modeling_fer.training.measurement import DATASET_NAMES, Measurement, Result
 
 
 def suite_name(result: Result) -> str:
@@ -30,14 +30,13 @@ def suite_table(results: Path) -> str:
     header = ["data", "images", "prior strength"]
     for name in CHECKPOINTS:
         header += [f"{name}: accuracy", "UAR", "calibration error"]
-    measured = [read_results(results / f"{name}.json") for name in CHECKPOINTS]
+    first, *others = (read_measured(results, name) for name in CHECKPOINTS)
     rows = []
-    for pair in zip(*measured, strict=True):
-        one = pair[0].measurement
-        prior = "as trained" if one.auxiliary else f"{one.prior_strength:g}"
-        row = [suite_name(pair[0]), f"{pair[0].scores['images']:,}", prior]
-        for result in pair:
-            scores = result.scores
+    for name, result in first.items():
+        one = result.measurement
+        prior = "as trained" if one.auxiliary or one.folds else f"{one.prior_strength:g}"
+        row = [suite_name(result), f"{result.scores['images']:,}", prior]
+        for scores in (result.scores, *(other[name].scores for other in others)):
             row += [f"**{scores['accuracy']:.1%}**", f"{scores['uar']:.1%}", f"{scores['calibration_error']:.3f}"]
         rows.append(row)
     return markdown(header, rows)
@@ -46,7 +45,7 @@ def suite_table(results: Path) -> str:
 def recall_table(results: Path, name: str) -> str:
     """The recall of each expression."""
     rows = []
-    for result in read_results(results / f"{name}.json"):
+    for result in read_measured(results, name).values():
         recall = result.scores["recall"]
         shown = [f"{recall[expression]:.1%}" if expression in recall else "" for expression in EXPRESSIONS]
         rows.append([suite_name(result), f"{result.measurement.prior_strength:g}", *shown])
@@ -259,22 +258,25 @@ def packages_table(results: Path) -> str:
     """
     measured: dict[str, dict[str, Any]] = {}
     for name in CHECKPOINTS:
-        own = read_results(results / f"{name}.json")
-        labels = next(one for one in own if one.measurement.dataset == "fer2013" and one.measurement.auxiliary)
-        # The prior is the checkpoint's own, beside which only 0 is measured.
-        priors = [one for one in own if one.measurement.dataset == "ckplus48"]
-        crops = max(priors, key=lambda one: one.measurement.prior_strength)
-        measured[name] = {"fer2013": labels.scores, "ckplus48": crops.scores}
+        own = read_measured(results, name)
+        prior = read_prior(own.values())
+        measured[name] = {
+            "fer2013": own[Measurement("fer2013", "test", prior).name].scores,
+            "ckplus48": own[Measurement("ckplus48", "all", prior, without=["contempt"]).name].scores,
+        }
+        second = own[Measurement("fer2013", "test", auxiliary=True).name].scores
+        measured[f"{name}, second output layer"] = {"fer2013": second}
     packages = sorted(read(results, "packages").items(), key=lambda item: -item[1]["fer2013"]["accuracy"])
     measured |= {name.replace(" (", f" {one['version']} ("): one for name, one in packages}
     header, rows = ["network"], [[name] for name in measured]
     for dataset, title in (("fer2013", "FER-2013 test, its own 7 labels"), ("ckplus48", "CK+48, 6 classes")):
-        images = {one[dataset]["images"] for one in measured.values()}
+        images = {one[dataset]["images"] for one in measured.values() if dataset in one}
         if len(images) > 1:
             raise ValueError(f"The networks were measured on {sorted(images)} images of {dataset}; measure them on the same.")
         header += [f"{title}, {images.pop():,} images: accuracy", "UAR"]
         for row, one in zip(rows, measured.values(), strict=True):
-            row += [f"**{one[dataset]['accuracy']:.1%}**", f"{one[dataset]['uar']:.1%}"]
+            scores = one.get(dataset)
+            row += ["-", "-"] if scores is None else [f"**{scores['accuracy']:.1%}**", f"{scores['uar']:.1%}"]
     return markdown(header, rows)
 
 

@@ -8,7 +8,6 @@ curves. No test image is looked at.
 """
 
 import argparse
-import json
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +19,8 @@ from torch import Tensor, nn
 from modeling_fer.data import load_labelled
 from modeling_fer.data.splits import subject_folds
 from modeling_fer.training.building import recipe_columns
+from modeling_fer.training.json_files import keep_result, read_kept, write_json
 from modeling_fer.training.recipe import Recipe, read_overrides, read_recipe
-from modeling_fer.training.study import keep_result
 from modeling_fer.training.trainer import Trainer, keep_freed_memory
 
 
@@ -130,7 +129,7 @@ def main() -> None:
     overrides = read_overrides(arguments.set)
     arguments.output.mkdir(parents=True, exist_ok=True)
     file = arguments.output / "gate.json"
-    results = json.loads(file.read_text()) if file.is_file() else {}
+    results = read_kept(file)
     for name, variant in VARIANTS.items():
         if name not in results:
             try:
@@ -139,7 +138,7 @@ def main() -> None:
                 results[name] = study(recipe, variant, arguments.data, arguments.folds, folder)
             except (FileNotFoundError, ValueError) as error:
                 parser.error(str(error))
-            file.write_text(json.dumps(results) + "\n")
+            write_json(file, results, indent=None)
     draw_curves(results).savefig(arguments.figure or arguments.output / "gate.png", dpi=110)
     for name, result in results.items():
         summary = summarize(result)

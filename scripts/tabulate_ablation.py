@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from result_files import write_result
+from modeling_fer.training.json_files import write_json
 
 SCORES = ("epoch", "accuracy", "auxiliary_accuracy", "uar", "calibration_error")
 
@@ -29,7 +29,7 @@ def main() -> None:
     runs = {file.parent.name: best_epoch(file.parent) for file in sorted(arguments.runs.glob("*/metrics.jsonl"))}
     if not runs:
         parser.error(f"{arguments.runs} holds no RUN/metrics.jsonl; fer train writes them.")
-    write_result(arguments.output, runs)
+    write_json(arguments.output, runs)
 
 
 if __name__ == "__main__":

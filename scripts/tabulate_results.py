@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
-from result_files import write_result
 
 from modeling_fer.training.cross_validation import AVERAGED
 from modeling_fer.training.environment import Environment
 from modeling_fer.training.figures import draw_confusion
+from modeling_fer.training.json_files import write_json
 
 VARIANTS = {"pretrained": "tab:orange", "literal": "tab:green", "finetuned": "tab:red"}
 """Other ways to train a method, by the end of its name, and their colours."""
@@ -133,7 +133,7 @@ def main() -> None:
     if not runs:
         parser.error(f"{arguments.runs} holds no METHOD-SEED/results.json; fer cross-validate writes them.")
     if arguments.output is not None:
-        write_result(arguments.output, runs)
+        write_json(arguments.output, runs)
     if arguments.figure is not None:
         draw_methods(runs).savefig(arguments.figure, dpi=110)
     if arguments.confusion is not None:

@@ -8,7 +8,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from result_files import write_result
+from modeling_fer.training.json_files import write_json
 
 PARAMETER = "params_"
 
@@ -36,7 +36,7 @@ def main() -> None:
     if missing:
         parser.error(f"{missing[0]} holds no trials.csv; fer search writes it.")
     found = {folder.name: read_trials(folder / "trials.csv") for folder in arguments.searches}
-    write_result(arguments.output, found)
+    write_json(arguments.output, found)
 
 
 if __name__ == "__main__":

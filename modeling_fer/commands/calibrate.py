@@ -20,8 +20,8 @@ from modeling_fer.training.building import auxiliary_shares, recipe_columns, tra
 from modeling_fer.training.calibration import fit_temperature, join_outputs, join_scores, shared_places
 from modeling_fer.training.conformal import fit_doubt
 from modeling_fer.training.evaluation import ExpressionMetrics, predict_logits
+from modeling_fer.training.json_files import keep_result
 from modeling_fer.training.recipe import read_recipe
-from modeling_fer.training.study import keep_result
 
 AUXILIARY_SHARES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6)
 PRIORS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)

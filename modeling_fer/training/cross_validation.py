@@ -5,7 +5,6 @@ finished folds as they are and resumes the one that was interrupted.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +19,7 @@ from modeling_fer.image_processing_fer import FerImageProcessor
 from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.training.environment import read_environments
 from modeling_fer.training.evaluation import ExpressionMetrics, predict_columns
+from modeling_fer.training.json_files import write_json
 from modeling_fer.training.recipe import Recipe, check_same_recipe, write_recipe
 from modeling_fer.training.run_folder import restore_folder
 from modeling_fer.training.trainer import Trainer
@@ -76,7 +76,7 @@ def cross_validate(
 def write_summary(results: list[dict[str, Any]], label_names: list[str], folder: Path) -> dict[str, Any]:
     """Writes results.json, what all folds together say, and returns it."""
     summary = summarize(results, label_names)
-    (folder / "results.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / "results.json", summary, indent=2)
     return summary
 
 
@@ -120,10 +120,7 @@ def measure_fold(run: Path, test: FaceColumns, folder: Path, **more: Any) -> dic
     answers = {"labels": test.labels.tolist(), "answers": probabilities.argmax(1).tolist()}
     environments = [asdict(environment) for environment in read_environments(run)]
     result = {**metrics, "seconds": seconds, **answers, "environments": environments, **more}
-    file = folder / "result.json"
-    new = file.with_suffix(".new")
-    new.write_text(json.dumps(result) + "\n", encoding="utf-8")
-    os.replace(new, file)
+    write_json(folder / "result.json", result, indent=None)
     return result
 
 

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from modeling_fer.training.json_files import write_json
+
 DATASET_NAMES = {"ferplus": "FER+", "fer2013": "FER-2013", "ckplus48": "CK+48"}
 
 
@@ -50,6 +52,11 @@ class Measurement:
         """The data set and the departures."""
         return ", ".join([DATASET_NAMES.get(self.dataset, self.dataset), *self.departures])
 
+    @property
+    def name(self) -> str:
+        """Title and split, which no two different measurements share."""
+        return f"{self.title}, {self.split}"
+
 
 @dataclass(frozen=True)
 class Result:
@@ -90,10 +97,8 @@ def read_results(file: str | Path) -> list[Result]:
 
 
 def write_results(results: Sequence[Result], file: str | Path) -> None:
-    """Writes results as a JSON list; a results file that is there keeps what was not measured again."""
-    file = Path(file)
-    measured = [result.measurement for result in results]
-    kept = [one for one in read_results(file) if one.measurement not in measured] if file.exists() else []
-    file.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps([one.to_dict() for one in [*kept, *results]], indent=2)
-    file.write_text(text + "\n", encoding="utf-8")
+    """Writes results as a JSON list. Those of a file that is there keep their places, with the new values where they were measured
+    again; what is new comes last."""
+    kept = read_results(file) if Path(file).exists() else []
+    by_name = {one.measurement.name: one for one in [*kept, *results]}
+    write_json(file, [one.to_dict() for one in by_name.values()], indent=2)

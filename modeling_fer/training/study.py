@@ -1,8 +1,6 @@
-"""What studies of a checkpoint share: the checkpoint by its name, images with votes, answers, and the file of the results."""
+"""What studies of a checkpoint share: the checkpoint by its name, images with votes, and answers."""
 
 import hashlib
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from modeling_fer.data.prepared import load_whole
 from modeling_fer.inference.loading import Checkpoint, load_checkpoint
 from modeling_fer.pixels_fer import normalize_pixels
 from modeling_fer.training.building import choose_precision
+from modeling_fer.training.json_files import read_kept
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,19 @@ class Study:
         return before if identity == {name: before.get(name) for name in identity} else identity
 
 
+def split_name(source: str) -> tuple[str, str]:
+    """The name of a checkpoint in results and pictures, and the checkpoint.
+
+    Args:
+        source: NAME=CHECKPOINT, or a checkpoint, which is called as its folder. Both halves may hold an equals sign: the checkpoint is
+            what exists.
+    """
+    if "=" not in source or Path(source).exists():
+        return Path(source).name, source
+    splits = [(source[:place], source[place + 1 :]) for place, sign in enumerate(source) if sign == "="]
+    return next((split for split in splits if Path(split[1]).exists()), splits[-1])
+
+
 def load_study(source: str, data: str, split: str, images: int | None = None) -> Study:
     """Loads a checkpoint and what it is studied on.
 
@@ -64,7 +76,7 @@ def load_study(source: str, data: str, split: str, images: int | None = None) ->
     Raises:
         OSError, ValueError: checkpoint or data cannot be read, or the data set has other classes than the checkpoint.
     """
-    name, _, given = source.rpartition("=")
+    name, given = split_name(source)
     checkpoint = load_checkpoint(given)
     checkpoint.model.eval().to(memory_format=torch.channels_last)
     has_votes = any("votes" in part.column_names for part in load_whole(data).values())
@@ -75,7 +87,7 @@ def load_study(source: str, data: str, split: str, images: int | None = None) ->
     names = list(checkpoint.model.config.id2label.values())
     if columns.label_names != names:
         raise ValueError(f"{data} has the classes {', '.join(columns.label_names)}, but {given} names {', '.join(names)}.")
-    return Study(name or Path(given).name, checkpoint, columns, has_votes, split)
+    return Study(name, checkpoint, columns, has_votes, split)
 
 
 def network_inputs(checkpoint: Checkpoint, images: Tensor) -> Tensor:
@@ -105,17 +117,3 @@ def answer_images(checkpoint: Checkpoint, images: Tensor, batch_size: int = 256)
     with reduced_precision():
         logits = [checkpoint.model(network_inputs(checkpoint, batch)).logits.float() for batch in images.split(batch_size)]
     return torch.cat(logits).softmax(dim=1).numpy()
-
-
-def read_kept(file: str | Path) -> dict[str, Any]:
-    """What `keep_result` wrote; nothing where there is no file."""
-    return json.loads(Path(file).read_text(encoding="utf-8")) if Path(file).is_file() else {}
-
-
-def keep_result(file: str | Path, name: str, result: Any) -> None:
-    """Writes one named result into a JSON file, beside those that it has; a stopped run leaves the file whole."""
-    file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_suffix(".new")
-    new.write_text(json.dumps(read_kept(file) | {name: result}, indent=1) + "\n", encoding="utf-8")
-    os.replace(new, file)

@@ -28,8 +28,12 @@ export async function medianSeconds(call, repetitions, warmup = 3) {
   return seconds.sort((a, b) => a - b)[Math.floor(seconds.length / 2)];
 }
 
-// The most memory that this process took so far.
-export const peakMegabytes = () => (process.resourceUsage().maxRSS * 1024) / 1e6;
+// The most memory that this process took so far. On Linux it is the kernel's VmHWM: resourceUsage tells at least the peak of the process
+// that started this one.
+export function peakMegabytes() {
+  if (process.platform !== "linux") return (process.resourceUsage().maxRSS * 1024) / 1e6;
+  return (Number(/VmHWM:\s+(\d+)/.exec(fs.readFileSync("/proc/self/status", "utf8"))[1]) * 1024) / 1e6;
+}
 
 // Prints what a package answers to each file of a folder, in the order of their names: one line of JSON, probabilities by class.
 export async function answerCrops(folder, answer) {

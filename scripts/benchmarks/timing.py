@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 
 @dataclass
@@ -55,8 +56,13 @@ def median_seconds(call: Callable[[], object], repetitions: int, warmup: int = 3
 
 
 def peak_megabytes() -> float:
-    """The most memory that this process took so far."""
-    import resource
+    """The most memory that this process took so far.
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+    On Linux it is the kernel's VmHWM: the peak that `resource` tells is at least that of the process which started this one.
+    """
+    if sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6

@@ -33,6 +33,17 @@ def test_medians_leave_the_first_calls_out():
     assert median_seconds(lambda: time.sleep(next(waits)), 3, warmup=1) < 0.1
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="on macOS the peak is the one of the process alone")
+def test_the_peak_of_memory_is_the_programs_own():
+    program = "from benchmarks.timing import peak_megabytes; print(peak_megabytes()); held = b'1' * 60_000_000; print(peak_megabytes())"
+    parent = (
+        f"held = b'1' * 400_000_000; import subprocess, sys; subprocess.run([sys.executable, '-c', {program!r}], check=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, cwd=ROOT / "scripts", check=True)
+    before, after = map(float, done.stdout.split())
+    assert before < 100 and 55 < after - before < 70
+
+
 def test_sizes_count_what_a_package_needs(tmp_path):
     (tmp_path / "a").write_bytes(bytes(2_000_000))
     (tmp_path / "b").symlink_to(tmp_path / "a")

@@ -34,6 +34,14 @@ def test_texts_of_the_repository_say_what_the_results_say():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_measurement_is_named_by_its_title_and_split(results):
+    scores = {"images": 3, "accuracy": 0.25}
+    measured = [{"dataset": "ferplus", "split": "test", "prior_strength": prior, **scores} for prior in (0.5, 0.0)]
+    (results / "own.json").write_text(json.dumps(measured[:1] + [{**measured[1], "accuracy": 0.75}]))
+    assert fill("1%<!-- = own/FER+, test/accuracy .0% -->", results).startswith("75%")
+    assert fill("1%<!-- = own/FER+, prior strength 0.5, test/accuracy .0% -->", results).startswith("25%")
+
+
 def test_a_number_that_differs_is_named_and_put_right(results, tmp_path):
     text = tmp_path / "text.md"
     text.write_text(TEXT.format(accuracy="99.9%", table="| old |"))

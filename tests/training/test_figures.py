@@ -9,7 +9,7 @@ from PIL import Image
 
 from modeling_fer import checkpoint_folder
 from modeling_fer.training.figures import TILE, draw_confusion, draw_grid, gray_map, overlay_map, predict_map
-from scripts.draw_relevance_maps import split_name
+from modeling_fer.training.study import split_name
 from scripts.tabulate_results import tabulate
 
 
@@ -58,13 +58,15 @@ def test_maps_of_checkpoints_are_drawn_for_a_photo(photo_path, tmp_path):
     wrong = subprocess.run(
         [*command, "--output", tmp_path / "maps.png", "--models", "nameless"], capture_output=True, text=True
     )
-    assert wrong.returncode == 2 and "'nameless' has no name; give NAME=CHECKPOINT" in wrong.stderr
+    assert wrong.returncode == 2 and "nameless is neither" in wrong.stderr
 
 
 def test_names_and_checkpoints_may_hold_equals_signs(tmp_path):
     (tmp_path / "weight=5.0").mkdir()
     assert split_name(f"λ = 5={tmp_path}/weight=5.0") == ("λ = 5", f"{tmp_path}/weight=5.0")
     assert split_name("mine=user/name") == ("mine", "user/name")
+    assert split_name(f"{tmp_path}/weight=5.0") == ("weight=5.0", f"{tmp_path}/weight=5.0")
+    assert split_name("fer-base") == ("fer-base", "fer-base")
 
 
 def runs(*accuracies: list[float]) -> dict[str, dict]:

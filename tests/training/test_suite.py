@@ -82,7 +82,7 @@ def test_measured_again_takes_the_old_results_place(tmp_path):
     file = tmp_path / "deep" / "results.json"
     write_results([result("a", 0.1), result("b", 0.2)], file)
     write_results([result("a", 0.3)], file)
-    assert [(r.measurement.dataset, r.scores["accuracy"]) for r in read_results(file)] == [("b", 0.2), ("a", 0.3)]
+    assert [(r.measurement.dataset, r.scores["accuracy"]) for r in read_results(file)] == [("a", 0.3), ("b", 0.2)]
 
 
 @pytest.mark.parametrize(
