@@ -3,7 +3,7 @@
     python scripts/reproduce.py                                              # lists tables, commands and times
     python scripts/reproduce.py robustness cost --data prepared              # runs what these tables need
     python scripts/reproduce.py all --data prepared --dlib dlib_face_recognition_resnet_model_v1.dat
-    python scripts/reproduce.py all --data prepared --quick                  # all of it on a small share, within ten minutes
+    python scripts/reproduce.py all --data prepared --quick                  # all of it on a small share, in minutes
 
 --data holds the prepared data sets fer2013 and ckplus48, and jaffe and sfew if these are to be measured. Stop it at any time: the same
 call goes on, and leaves out what is finished by RUNS/reproduce.json. --quick writes into a folder of its own and leaves results/ and

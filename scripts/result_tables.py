@@ -218,7 +218,7 @@ def runs_table(first: str, runs: dict[str, Any], order: list[str]) -> str:
     return markdown(header, rows)
 
 
-UNKNOWN = "not in our copy of the paper"
+UNKNOWN = "not compared"
 REPORTED = {
     "baseline": "90.48",
     "fully": "between the baseline and the weakly supervised",
