@@ -101,7 +101,8 @@ class FerConfig(PreTrainedConfig):
         label_smoothing (`float`, defaults to 0.0):
             Share of each label that is spread evenly over the classes, in [0, 1).
         label_shares (`list[float]`, *optional*):
-            How frequent each class was among the labels that the network was trained on, summing to 1.
+            How frequent each class was among the labels that the network was trained on, summing to 1. Where training draws rare classes
+            more often (`class_balancing` of a recipe), these are the shares among what it draws.
         prior_strength (`float`, defaults to 0.0):
             How far the network's answers leave that frequency behind, in [0, 1]: 0 answers as trained, 1 as if all classes were equally
             frequent. Logits are lowered by `prior_strength` times the logarithm of the shares (Menon et al. 2021).

@@ -183,16 +183,21 @@ def contributions_table(results: Path) -> str:
         seeds = [one for run, one in distillation.items() if run.rpartition("-")[0] == name]
         return {score: sum(one[score] for one in seeds) / len(seeds) for score in scores}
 
-    without, with_prior = (read(results, "prior")["0"][prior]["votes"] for prior in ("0", "0.5"))
+    prior = read(results, "prior")
+    without, with_prior = (prior["0"][strength]["votes"] for strength in ("0", "0.5"))
+    one_layer, two_layers = prior["0"]["0"]["labels"], prior["second layer"]
     pairs = {
-        "62 epochs instead of 10 (`fer-tiny`)": (reference, distillation["fer_tiny_start"]),
+        "62 epochs instead of 10, warm-up and moving average as long (`fer-tiny`)": (reference, distillation["fer_tiny_start"]),
         "FER-2013's labels beside the votes (`fer-tiny`, 10 epochs)": (ablation["votes_only"], reference),
+        "rare expressions drawn more often (`fer-tiny`, 10 epochs)": (ablation["classes_as_they_are"], reference),
         "residual blocks instead of plain ones (`fer-tiny`, 10 epochs)": (ablation["plain_blocks"], reference),
         "the answers of a better network (`fer-tiny`, 10 epochs)": (reference, ablation["teacher"]),
-        "dlib's network as the start, instead of twice the filters (two seeds, 32 epochs)": (mean_of("residual"), mean_of("from_dlib")),
+        "dlib's network as the start, with its recipe, instead of twice the filters (two seeds, 32 epochs)": (mean_of("residual"), mean_of("from_dlib")),
         "a prior of 0.5 (`fer-base`)": (without, with_prior),
     }  # fmt: skip
     rows = [[part, *map(arrow, percents(old, *scores), percents(new, *scores))] for part, (old, new) in pairs.items()]
+    labels = arrow(f"{100 * one_layer['accuracy']:.1f}", f"{100 * two_layers['accuracy']:.1f}")
+    rows.append(["FER-2013's labels by a layer of their own instead of the votes' (`fer-base`)", "-", "-", labels])
     return markdown(["part", "FER+ accuracy", "UAR", "FER-2013 labels, accuracy"], rows)
 
 

@@ -16,9 +16,10 @@ from helpers import ROOT, tiny_config
 from PIL import Image
 
 from modeling_fer import FerForImageClassification, FerImageProcessor
+from modeling_fer.faces_fer import usable_cores
 
 # More threads than cores wait for each other.
-torch.set_num_threads(min(2, len(os.sched_getaffinity(0))))
+torch.set_num_threads(min(2, usable_cores()))
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from modeling_fer.data.recut import recut_faces
 from modeling_fer.faces_fer import FaceCropper, make_detector
 from modeling_fer.hub.card import METRICS
 from modeling_fer.inference.loading import load_checkpoint
-from modeling_fer.training.measurement import read_results
+from modeling_fer.training.measurement import Measurement, read_results
 from modeling_fer.training.suite import measure, read_measured
 
 NAMES = ("fer-base", "fer-tiny")
@@ -136,15 +136,8 @@ def test_scores_what_the_card_says(name, result, fer_data):
 
 
 def test_no_class_of_ferplus_is_lost_as_trained():
-    for result in RESULTS["fer-base"]:
-        if result.measurement.dataset == "ferplus" and result.measurement.prior_strength == 0:
-            assert min(result.scores["recall"].values()) >= 0.34
-
-
-def test_the_card_shows_every_result():
-    text = (ROOT / "model_card.md").read_text(encoding="utf-8")
-    for name, result in MEASUREMENTS:
-        assert f"{result.scores['accuracy']:.1%}" in text, f"the card does not show {name} on {result.measurement.title}"
+    [as_trained] = [one for one in RESULTS["fer-base"] if one.measurement == Measurement("ferplus", "test")]
+    assert min(as_trained.scores["recall"].values()) >= 0.35
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from modeling_fer.data.stream import FaceStream
 from modeling_fer.training.building import recipe_columns, recipe_stream
 from modeling_fer.training.recipe import Recipe, read_overrides, read_recipe
 from modeling_fer.training.run_folder import holds_run
-from modeling_fer.training.trainer import Trainer, keep_freed_memory
+from modeling_fer.training.tracking import check_trackers
+from modeling_fer.training.trainer import Trainer, check_resumable, keep_freed_memory
 
 
 def start_run(
@@ -39,7 +40,10 @@ def start_run(
     keep_freed_memory()
     read = read_recipe(recipe, read_overrides(settings))
     if not resume and holds_run(output):
-        raise ValueError(f"{output} holds a run already; go on with it by --resume, or name another folder by --output.")
+        raise ValueError(f"{output} holds a run already; continue it with --resume, or name another folder by --output.")
+    if resume:
+        check_resumable(read, output)
+    check_trackers(trackers)
     train, validation = load_sets(read, data)
     return Trainer(read, train, validation, output, resume=resume, cpu=cpu, save_steps=save_steps, trackers=trackers)
 

@@ -205,7 +205,8 @@ class Augmentation:
         config: what is drawn.
         generator: source of the random numbers (a CPU generator).
         part, parts: the batches given are the part of this number, counted from 0, of batches that so many processes share. Each
-            process draws for all of them and keeps its own, so that a seed gives an image the same augmentation on any number.
+            process draws for all of them and keeps its own, so that a seed gives an image the same augmentation on any number, but for
+            the pixels of noise, which each draws for its own images.
     """
 
     config: AugmentationConfig

@@ -1,5 +1,6 @@
 """What a recipe describes, built: configuration, processor, data, first weights, optimizer, schedule and sampler."""
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,13 +24,44 @@ from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.training.recipe import Recipe
 
 
-def choose_precision(setting: str) -> str:
-    """`auto` becomes bf16 where the processor or accelerator computes in bfloat16, else no."""
+def default_device() -> str:
+    """The kind of device that a run takes where it may: `cuda`, `mps`, ..., or `cpu`."""
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return "cpu" if found is None else found.type
+
+
+def choose_precision(setting: str, device: str) -> str:
+    """`auto` becomes bf16 where the device itself computes in bfloat16, else no.
+
+    Args:
+        setting: of a recipe, `auto`, `no`, `fp16` or `bf16`.
+        device: the kind of device, as `torch.device` names it.
+
+    Raises:
+        ValueError: fp16 on the CPU, which does not train in it.
+    """
+    if setting == "fp16" and device == "cpu":
+        raise ValueError("mixed_precision is fp16, in which a CPU does not train; give auto, bf16 or no.")
     if setting != "auto":
         return setting
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported() else "no"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
+    return "bf16" if device == "cpu" and torch.cpu._is_avx512_bf16_supported() else "no"
+
+
+def share_batch_statistics(model: FerForImageClassification) -> nn.Module:
+    """A model whose batch normalization takes mean and variance over the batches of all processes. timm's own way keeps the activations
+    that its normalization layers hold."""
+    if model.config.backbone is None:
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    from timm.layers import convert_sync_batchnorm
+
+    return convert_sync_batchnorm(model)
+
+
+def digest_targets(columns: FaceColumns) -> str:
+    """A digest of the labels of a data set, in their order."""
+    return hashlib.sha256(columns.targets.numpy().tobytes()).hexdigest()
 
 
 def build_config(recipe: Recipe, label_names: list[str], auxiliary_names: Sequence[str] = ()) -> FerConfig:
@@ -224,7 +256,14 @@ def copy_rows(source: nn.Linear, old: Sequence[str], target: nn.Linear, new: Seq
 def build_optimizer(recipe: Recipe, model: FerForImageClassification) -> torch.optim.Optimizer:
     """Weight decay is for weights: biases and normalization layers have none. Stages of the representation learn the slower the
     earlier they are, as `stage_decay` says.
+
+    Raises:
+        ValueError: there are no such stages, as in a timm backbone.
     """
+    if recipe.stage_decay != 1 and model.config.backbone is not None:
+        raise ValueError(
+            f"stage_decay is {recipe.stage_decay:g}, but a timm backbone has no stages of ours; set stage_decay to 1."
+        )
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         rate = recipe.learning_rate * recipe.stage_decay ** stages_after(name, model)

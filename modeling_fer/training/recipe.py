@@ -134,6 +134,11 @@ class Recipe:
         check_range(self, ["ema_decay"], low=0, below=1)
         if self.selection == "last" and self.early_stopping is not None:
             raise ValueError("selection is 'last', which trains for all epochs; leave early_stopping out, or take 'best'.")
+        if self.streaming and self.class_balancing:
+            raise ValueError(
+                f"class_balancing is {self.class_balancing:g}, but a streamed data set is read in its own order; "
+                "set class_balancing to 0."
+            )
         check_range(self, ["seed"], low=0, below=10**9)
 
     def to_dict(self) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def network_inputs(checkpoint: Checkpoint, images: Tensor) -> Tensor:
 
 def reduced_precision() -> torch.autocast:
     """Computes in bfloat16 where the processor does, which is twice as fast and changes about one answer in a hundred."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=choose_precision("auto") == "bf16")
+    return torch.autocast("cpu", torch.bfloat16, enabled=choose_precision("auto", "cpu") == "bf16")
 
 
 @torch.inference_mode()

@@ -20,7 +20,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import send_to_device, set_seed
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import nll_loss, one_hot
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -38,11 +38,14 @@ from modeling_fer.training.building import (
     build_sampler,
     check_landmarks,
     choose_precision,
+    default_device,
+    digest_targets,
     fitting_batch,
     initial_model,
     learning_rate_factor,
     load_teachers,
     moving_average,
+    share_batch_statistics,
     training_shares,
 )
 from modeling_fer.training.environment import describe_environment, note_environment
@@ -60,8 +63,11 @@ class Progress:
         epoch: whole epochs done.
         step, loss_sum: batches done in the epoch at hand by each process, and the sum of their losses.
         best_epoch, best: the epoch that is kept so far, by the recipe's selection, counted from 1, and its metrics.
+        processes, data: on how many processes the run trains, and the digest of what it learns. Steps and schedule count by them.
     """
 
+    processes: int
+    data: str
     epoch: int = 0
     step: int = 0
     loss_sum: float = 0.0
@@ -78,7 +84,7 @@ class Progress:
 def keep_freed_memory() -> None:
     """Has this process keep the memory that a training step frees for the next step.
 
-    The C library of Linux gives large blocks back to the system and gets them anew, page by page, which slows steps on the CPU.
+    The C library of Linux gives large blocks back to the system and gets them again page by page, which slows steps on the CPU.
     """
     if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
         trim_threshold, mmap_max = -1, -4
@@ -91,6 +97,25 @@ def forget_other_runs(precision: str, cpu: bool) -> None:
     kept = AcceleratorState._shared_state
     if kept and (kept["_mixed_precision"] != precision or (cpu and kept["device"].type != "cpu")):
         AcceleratorState._reset_state(reset_partial_state=kept["num_processes"] == 1)
+
+
+def share_of(count: int, part: int, parts: int) -> np.ndarray:
+    """The positions that one of several processes looks at, (share,), int64: shares of one size in the order of the processes. The last
+    position fills up the last shares, so that the first `count` of all together are those of the whole."""
+    size = math.ceil(count / parts)
+    return np.arange(part * size, (part + 1) * size).clip(max=count - 1)
+
+
+def check_resumable(recipe: Recipe, folder: Path) -> None:
+    """Refuses to go on with a run that is not there, or was of another recipe.
+
+    Raises:
+        FileNotFoundError: the folder holds no state.
+        ValueError: the recipe differs in more than the number of epochs.
+    """
+    if not restore_folder(folder / "state"):
+        raise FileNotFoundError(f"{folder} holds no state to resume from; start it without --resume.")
+    check_same_recipe(recipe, folder, longer=True)
 
 
 class Trainer:
@@ -110,7 +135,8 @@ class Trainer:
     Raises:
         FileNotFoundError: there is no state to resume from.
         ValueError: the two data sets have different classes, no image has landmarks that the recipe needs, a tracker is not installed,
-            or a run is resumed with another recipe.
+            the device cannot compute in the recipe's precision, or a run is resumed with another recipe, on other data or on another
+            number of processes.
     """
 
     def __init__(
@@ -130,7 +156,7 @@ class Trainer:
                 f"{', '.join(validation.label_names)}; both need the same, in the same order."
             )
         self.recipe, self.folder, self.save_steps = recipe, Path(folder), save_steps
-        precision = choose_precision(recipe.mixed_precision)
+        precision = choose_precision(recipe.mixed_precision, "cpu" if cpu else default_device())
         forget_other_runs(precision, cpu)
         self.accelerator = Accelerator(
             mixed_precision=precision, cpu=cpu, log_with=check_trackers(trackers) or None, project_dir=str(folder)
@@ -145,7 +171,7 @@ class Trainer:
 
         model = initial_model(recipe, self.config).to(memory_format=torch.channels_last)
         if self.accelerator.num_processes > 1 and self.accelerator.device.type == "cuda":
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+            model = share_batch_statistics(model)
         # Reseeded at each epoch and each step, so that a resumed run draws what an unbroken one would.
         self.sampling, self.augmenting = torch.Generator(), torch.Generator()
         optimizer = build_optimizer(recipe, model)
@@ -164,7 +190,7 @@ class Trainer:
         ]
         part, parts = self.accelerator.process_index, self.accelerator.num_processes
         self.augment = Augmentation(recipe.augmentation, self.augmenting, part, parts)
-        self.progress = Progress()
+        self.progress = Progress(processes=parts, data=digest_targets(train) if isinstance(train, FaceColumns) else "streamed")
         self.accelerator.register_for_checkpointing(self.progress, self.average, self.scheduler)
         if resume:
             self.load_state()
@@ -244,7 +270,7 @@ class Trainer:
             disable=not self.accelerator.is_main_process,
         )
         losses: list[Tensor] = []
-        asked = start
+        asked, saved = start, progress.step
         for batch in self.epoch_batches():
             waited += time.perf_counter() - asked
             self.seed_step()
@@ -252,7 +278,8 @@ class Trainer:
             progress.step += 1
             bar.update()
             images += len(batch["images"]) * self.accelerator.num_processes
-            saving = progress.step % self.save_steps == 0 and progress.step < steps and self.completes_update(progress.step)
+            due = progress.step - saved >= self.save_steps and progress.step < steps
+            saving = due and self.completes_update(progress.step)
             if saving or len(losses) == 20 or progress.step == steps:
                 recent = self.add_losses(losses)
                 bar.set_postfix(loss=f"{recent / len(losses):.3f}")
@@ -260,11 +287,23 @@ class Trainer:
                 losses.clear()
             if saving:
                 self.save_state()
+                saved = progress.step
             asked = time.perf_counter()
         bar.close()
         seconds = time.perf_counter() - start
-        loss = self.accelerator.reduce(torch.tensor(progress.loss_sum / steps, device=self.accelerator.device), "mean").item()
-        return {"loss": loss, "images_per_second": images / seconds, "seconds": seconds, "data_share": waited / seconds}
+        self.share_loss()
+        return {
+            "loss": progress.loss_sum / steps,
+            "images_per_second": images / seconds,
+            "seconds": seconds,
+            "data_share": waited / seconds,
+        }
+
+    def share_loss(self) -> None:
+        """Gives every process the mean over processes of what it summed: only the first one's progress is saved."""
+        if self.accelerator.num_processes > 1:
+            own = torch.tensor(self.progress.loss_sum, device=self.accelerator.device)
+            self.progress.loss_sum = cast(Tensor, self.accelerator.reduce(own, "mean")).item()
 
     def add_losses(self, losses: Sequence[Tensor]) -> float:
         """The sum of the losses of the last steps. They are looked at together, as reading one makes an accelerator wait.
@@ -285,19 +324,26 @@ class Trainer:
         """Whether the weights change after so many steps of an epoch: when enough gradients are accumulated, and at its end."""
         return step % self.recipe.gradient_accumulation == 0 or step == len(self.loader)
 
+    def update_size(self, step: int) -> int:
+        """From how many batches the update comes that a step of an epoch takes part in; the last one of an epoch may have fewer."""
+        size, rest = self.recipe.gradient_accumulation, len(self.loader) % self.recipe.gradient_accumulation
+        return rest if rest and step > len(self.loader) - rest else size
+
     def train_step(self, batch: dict[str, Tensor]) -> Tensor:
         """One batch: augment it, draw its heatmaps, step down its gradient."""
-        completes = self.completes_update(self.progress.step + 1)
+        step = self.progress.step + 1
+        completes = self.completes_update(step)
         with nullcontext() if completes else self.accelerator.no_sync(self.model):
             outputs = self.model(**self.prepare_batch(batch))
-            self.accelerator.backward(outputs.loss / self.recipe.gradient_accumulation)
+            self.accelerator.backward(outputs.loss / self.update_size(step))
         if completes:
             if self.recipe.gradient_clipping is not None:
                 self.accelerator.clip_grad_norm_(self.model.parameters(), self.recipe.gradient_clipping)
             self.optimizer.step()
             self.scheduler.step()
             self.optimizer.zero_grad()
-            self.average.update_parameters(self.accelerator.unwrap_model(self.model))
+            if self.recipe.ema_decay:
+                self.average.update_parameters(self.accelerator.unwrap_model(self.model))
         loss: Tensor = outputs.loss.detach()
         return loss
 
@@ -359,9 +405,8 @@ class Trainer:
         chosen, is the accuracy, or its mean with that of the second label set; the loss is the cross-entropy with the labels.
         """
         count = len(self.validation)
-        with self.accelerator.split_between_processes(list(range(count)), apply_padding=True) as own:
-            part = self.validation.select(np.array(own))
-            logits, auxiliary = predict_logits(self.evaluated_model(), self.processor, part)
+        own = share_of(count, self.accelerator.process_index, self.accelerator.num_processes)
+        logits, auxiliary = predict_logits(self.evaluated_model(), self.processor, self.validation.select(own))
         probabilities = self.gather(logits)[:count].softmax(dim=1)
         metrics: dict[str, Any] = ExpressionMetrics().compute(
             predictions=probabilities.numpy(), references=self.validation.labels.numpy()
@@ -398,6 +443,7 @@ class Trainer:
 
     def save_state(self) -> None:
         """Writes all that resuming needs to state/."""
+        self.share_loss()
         new = self.folder / "state.new"
         with whole_or_not(self.folder / "state", new):
             self.accelerator.save_state(str(new))
@@ -407,10 +453,18 @@ class Trainer:
 
     def load_state(self) -> None:
         """Goes back to where state/ was written."""
-        if not restore_folder(self.folder / "state"):
-            raise FileNotFoundError(f"{self.folder} holds no state to resume from; start it without --resume.")
-        check_same_recipe(self.recipe, self.folder, longer=True)
+        check_resumable(self.recipe, self.folder)
+        now = self.progress.state_dict()
         self.accelerator.load_state(str(self.folder / "state"))
+        if self.progress.processes != now["processes"]:
+            raise ValueError(
+                f"{self.folder} was begun on {self.progress.processes} processes, but {now['processes']} go on with it now; its "
+                "steps and its schedule count by them, so resume on as many or start another run."
+            )
+        if self.progress.data != now["data"]:
+            raise ValueError(
+                f"{self.folder} was begun on other images or labels; resume it on the same data or start another run."
+            )
 
     def report(self, metrics: dict[str, Any]) -> None:
         """Writes a line of metrics.jsonl, and the same to the trackers."""

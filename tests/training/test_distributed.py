@@ -11,7 +11,7 @@ from datasets import Dataset, load_dataset
 from helpers import MODEL, OFFLINE, ROOT, fer, plain, save, weights, write_prepared
 from PIL import Image
 
-from modeling_fer import FerImageProcessor
+from modeling_fer import FerConfig, FerForImageClassification, FerImageProcessor
 from modeling_fer.data import load_labelled
 from modeling_fer.data.columns import decode_columns
 from modeling_fer.data.prepare import finish, prepare
@@ -19,7 +19,9 @@ from modeling_fer.data.prepared import load_prepared, stream_prepared
 from modeling_fer.data.readers import read_source
 from modeling_fer.data.stream import FaceStream
 from modeling_fer.training.augmentation import Augmentation, AugmentationConfig
+from modeling_fer.training.building import share_batch_statistics
 from modeling_fer.training.recipe import Recipe, write_recipe
+from modeling_fer.training.trainer import share_of
 
 PROCESSOR = FerImageProcessor(size={"height": 24, "width": 24}, num_channels=1)
 
@@ -49,6 +51,23 @@ def test_two_processes_train_as_one_with_the_same_global_batch(tmp_path):
         assert two[key] == pytest.approx(one[key], abs=1e-4), key
     expected, actual = weights(tmp_path / "one/last"), weights(tmp_path / "two/last")
     assert max((expected[key] - actual[key]).abs().max().item() for key in expected) < 1e-4
+
+
+@pytest.mark.parametrize(("count", "parts"), [(5, 4), (3589, 4), (3589, 8), (8, 4), (2, 4)])
+def test_shares_of_all_processes_together_are_the_whole_in_order(count, parts):
+    shares = [share_of(count, part, parts) for part in range(parts)]
+    assert len({len(share) for share in shares}) == 1, "gathering needs shares of one size"
+    assert np.array_equal(np.concatenate(shares)[:count], np.arange(count))
+
+
+def test_timm_keeps_its_activations_where_processes_share_batch_statistics():
+    model = FerForImageClassification(FerConfig(backbone="efficientnet_b0", image_size=32, num_channels=1)).eval()
+    images = torch.rand(2, 1, 32, 32)
+    with torch.no_grad():
+        before = model(images).logits
+        shared = share_batch_statistics(model)
+        assert any(isinstance(module, torch.nn.SyncBatchNorm) for module in shared.modules())
+        assert torch.allclose(shared.eval()(images).logits, before, atol=1e-5)
 
 
 def test_an_image_is_augmented_alike_on_any_number_of_processes():

@@ -40,6 +40,28 @@ def test_accumulated_gradients_are_those_of_a_larger_batch(tmp_path):
     assert max((expected[key] - actual[key]).abs().max().item() for key in expected) < 1e-5
 
 
+def test_the_last_gradients_of_an_epoch_are_averaged_over_their_own_number(tmp_path):
+    """Three batches of 32 images, of which the last is an update of its own: its gradient is that of a batch, not half of it."""
+    settings = {"augmentation": STILL, "epochs": 1, "weight_decay": 0.0, "batch_size": 32, "gradient_accumulation": 2}
+    trainer = Trainer(recipe(**settings), columns(96), columns(24), tmp_path, cpu=True)
+    assert len(trainer.loader) == 3
+    assert [trainer.update_size(step) for step in (1, 2, 3)] == [2, 2, 1]
+    gradients = []
+    step = trainer.optimizer.step
+    trainer.optimizer.step = lambda: (gradients.append(norm(trainer.model)), step())
+    trainer.fit()
+    alone = Trainer(recipe(**{**settings, "gradient_accumulation": 1}), columns(96), columns(24), tmp_path / "alone", cpu=True)
+    last = []
+    alone_step = alone.optimizer.step
+    alone.optimizer.step = lambda: (last.append(norm(alone.model)), alone_step())
+    alone.fit()
+    assert len(gradients) == 2 and gradients[1] > 0.7 * last[2]
+
+
+def norm(model) -> float:
+    return sum(p.grad.square().sum().item() for p in model.parameters() if p.grad is not None) ** 0.5
+
+
 def test_a_run_that_accumulates_is_resumed_between_updates(tmp_path):
     accumulating = recipe(batch_size=8, gradient_accumulation=2, epochs=2)
     whole = Trainer(accumulating, columns(), columns(24), tmp_path / "whole", cpu=True)
@@ -248,7 +270,7 @@ def test_a_full_disk_keeps_the_checkpoint_of_before(tmp_path, monkeypatch):
     assert max(map(len, before.values())) > 150_000
     # A second run into the same folder is refused; resumed for longer, it finds a disk that is full by now.
     again = fer(*command)
-    assert again.returncode == 2 and "run holds a run already; go on with it by --resume" in plain(again.stderr)
+    assert again.returncode == 2 and "run holds a run already; continue it with --resume" in plain(again.stderr)
     longer = [FER, *command, "--resume", "--set", "epochs=2"]
     full = subprocess.run(longer, capture_output=True, text=True, preexec_fn=limit_file_size)
     assert full.returncode == 1

@@ -20,6 +20,7 @@ from modeling_fer.training.building import (
     auxiliary_shares,
     build_optimizer,
     build_sampler,
+    choose_precision,
     fitting_batch,
     learning_rate_factor,
     load_teachers,
@@ -105,6 +106,49 @@ def test_resumed_run_ends_like_an_unbroken_one(cut, tmp_path):
         for name in ("whole", "broken")
     ]
     assert losses[0] == pytest.approx(losses[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"data": "0" * 64}, "begun on other images or labels"),
+        ({"processes": 8}, "begun on 8 processes, but 1 go on with it now"),
+    ],
+)
+def test_a_run_goes_on_only_as_it_was_begun(changes, sentence, tmp_path):
+    begun = Trainer(replace(RECIPE, epochs=1), columns(32), columns(24), tmp_path, cpu=True)
+    vars(begun.progress).update(changes)
+    begun.fit()
+    with pytest.raises(ValueError, match=sentence):
+        Trainer(replace(RECIPE, epochs=2), columns(32), columns(24), tmp_path, resume=True, cpu=True)
+
+
+def test_other_labels_are_other_data(tmp_path):
+    Trainer(replace(RECIPE, epochs=1), columns(32), columns(24), tmp_path, cpu=True).fit()
+    other = columns(32)
+    other = replace(other, targets=other.targets.flip(0))
+    with pytest.raises(ValueError, match="resume it on the same data"):
+        Trainer(replace(RECIPE, epochs=2), other, columns(24), tmp_path, resume=True, cpu=True)
+
+
+def test_precision_is_that_of_the_device():
+    assert choose_precision("bf16", "cpu") == "bf16" and choose_precision("auto", "mps") == "no"
+    with pytest.raises(ValueError, match="fp16, in which a CPU does not train; give auto, bf16 or no"):
+        choose_precision("fp16", "cpu")
+
+
+def test_a_learning_rate_by_depth_needs_stages():
+    model = FerForImageClassification(FerConfig(backbone="resnet10t", image_size=32, num_channels=1))
+    with pytest.raises(ValueError, match="stage_decay is 0.9, but a timm backbone has no stages"):
+        build_optimizer(Recipe(stage_decay=0.9), model)
+
+
+def test_what_cannot_be_resumed_is_told_before_the_data_is_read(tmp_path):
+    arguments = ["fer_tiny", "--data", tmp_path / "nowhere", "--output", tmp_path / "run"]
+    done = subprocess.run([FER, "train", *arguments, "--resume"], capture_output=True, text=True)
+    assert done.returncode == 2 and "holds no state to resume from" in " ".join(done.stderr.split())
+    done = subprocess.run([FER, "train", *arguments, "--track", "pigeon"], capture_output=True, text=True)
+    assert done.returncode == 2 and "'pigeon' is not a tracker" in " ".join(done.stderr.split())
 
 
 def test_state_that_was_being_replaced_is_found(tmp_path):
@@ -511,6 +555,11 @@ def test_bad_recipes_are_named(tmp_path):
 def test_values_of_another_kind_are_refused(setting, sentence):
     with pytest.raises(ValueError, match=sentence):
         read_recipe("prepared_hybrid", read_overrides([setting]))
+
+
+def test_a_stream_is_not_balanced():
+    with pytest.raises(ValueError, match="class_balancing is 0.3, but a streamed data set is read in its own order"):
+        Recipe(streaming=True, class_balancing=0.3)
 
 
 def test_numbers_that_yaml_reads_as_text_are_numbers():
