@@ -104,10 +104,6 @@ class FacialExpressionPipeline(Pipeline):
             detector,
         )
 
-    def use_detector(self, detector: FaceDetector) -> None:
-        """Finds faces by another detector from now on."""
-        self.reader.detector = detector
-
     def _prepare(self, crops: list[Image.Image]) -> np.ndarray:
         return np.stack(self.image_processor(crops, return_tensors="np").pixel_values)
 

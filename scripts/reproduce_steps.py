@@ -124,6 +124,8 @@ def list_steps(scale: Scale) -> dict[str, Step]:
     starts = [
         f"{method}={runs}/compare/start/{method}/best" for method in ("fully", "weakly", "hybrid") if method in scale.methods
     ]
+    # Ten folds take too long for a small share.
+    fine_tune = "" if scale.training else f" --fine-tune {runs}/fine_tuned/{{}}"
     return {
         "methods": Step(list_comparison(scale)),
         "nested": Step(list_nested(scale)),
@@ -133,8 +135,8 @@ def list_steps(scale: Scale) -> dict[str, Step]:
         "checkpoints": Step(list_training(scale)),
         "suite": Step(
             [
-                f"fer evaluate {scale.base} --suite {data} --output {results}/fer-base.json",
-                f"fer evaluate {scale.tiny} --suite {data} --output {results}/fer-tiny.json",
+                f"fer evaluate {scale.base} --suite {data} --output {results}/fer-base.json{fine_tune.format('fer-base')}",
+                f"fer evaluate {scale.tiny} --suite {data} --output {results}/fer-tiny.json{fine_tune.format('fer-tiny')}",
             ],
             after=trained,
         ),

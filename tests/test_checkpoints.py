@@ -29,7 +29,7 @@ from modeling_fer.training.suite import measure, read_measured
 NAMES = ("fer-base", "fer-tiny")
 FOLDERS = {name: checkpoint_folder(name) for name in NAMES}
 RESULTS = {name: read_results(ROOT / "results" / f"{name}.json") for name in NAMES}
-MEASUREMENTS = [(name, result) for name in NAMES for result in RESULTS[name]]
+MEASUREMENTS = [(name, result) for name in NAMES for result in RESULTS[name] if not result.measurement.folds]
 PACKAGE = ROOT / "modeling_fer"
 
 
@@ -59,7 +59,7 @@ def test_every_metric_in_the_card_is_that_of_the_results_file(name):
     card = ModelCard.load(FOLDERS[name] / "README.md")
     results = {result.measurement.title: result for result in RESULTS[name]}
     assert card.data.model_name == name
-    assert len(card.data.eval_results) == len(METRICS) * len(RESULTS[name])
+    assert len(card.data.eval_results) == len(METRICS) * sum(name == of for of, _ in MEASUREMENTS)
     keys = {kind: key for key, (kind, _) in METRICS.items()}
     for shown in card.data.eval_results:
         result = results[shown.dataset_name]

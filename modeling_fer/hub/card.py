@@ -31,7 +31,8 @@ TAGS = ("facial-expression-recognition", "relevance-map", "fer")
 
 
 def eval_results(results: Sequence[Result]) -> list[EvalResult]:
-    """Results as the entries of a card's `model-index`, four for each: data set, split, metric, value."""
+    """Results as the entries of a card's `model-index`, four for each: data set, split, metric, value. What was fine-tuned first is not
+    the card's model, and left out."""
     return [
         EvalResult(
             task_type="image-classification",
@@ -46,6 +47,7 @@ def eval_results(results: Sequence[Result]) -> list[EvalResult]:
             metric_value=round(result.scores[key], 4),
         )
         for result in results
+        if not result.measurement.folds
         for key, (kind, name) in METRICS.items()
     ]
 
