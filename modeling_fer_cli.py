@@ -34,6 +34,7 @@ def main(
 
 @app.command()
 def predict(
+    context: typer.Context,
     inputs: Annotated[
         list[str],
         typer.Argument(
@@ -75,7 +76,7 @@ def predict(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="0: expressions as frequent as in training, 1: all alike; the checkpoint's own if not given.",
+            help="0: expressions as frequent as in training, 1: all equally frequent; the checkpoint's own if not given.",
         ),
     ] = None,
     fps: Annotated[float, typer.Option(min=0.01, help="Frames a second to look at in videos.")] = 5.0,
@@ -102,16 +103,21 @@ def predict(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that read photos; by cores and photos if not given.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Faces that go through the network at once.")] = 32,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Faces that go through the network at once; 32 of photos, 8 of videos if not given."),
+    ] = None,
     top_k: Annotated[int, typer.Option(min=1, help="Expressions to show for each face.")] = 3,
     sets: Annotated[
         float | None,
         typer.Option(
-            help="Tell the expressions among which the right one is this often, e.g. 0.9, in a column expression_set."
+            help="Add the set of expressions that contains the right one about this often, e.g. 0.9: on the screen, and as a column "
+            "expression_set."
         ),
     ] = None,
     detect: Annotated[
-        bool, typer.Option("--detect/--no-detect", help="--no-detect: the images are crops of faces already.")
+        bool,
+        typer.Option("--detect/--no-detect", help="--no-detect: the images, and frames of videos, are crops of faces already."),
     ] = True,
 ) -> None:
     """Name the expressions of the faces in photos and videos.
@@ -123,6 +129,11 @@ def predict(
 
     Exit status: 0 if every file was read, 1 if one was not, 2 for wrong usage.
     """
+    if not detect:
+        searches = ["min_face", "search_size", "search_every"]
+        refuse_given(context, searches, "is for the search for faces, which --no-detect leaves out; give one of the two.")
+    if output is None:
+        refuse_given(context, ["faces_only"], "is about the rows that --output writes; give both, or leave it out.")
     from modeling_fer.commands.predict import predict as run
     from modeling_fer.commands.prediction import PredictSettings
     from modeling_fer.inference.engines import ReaderSettings
@@ -164,8 +175,13 @@ def export(
         export_model(model, output, quantize, prior, data)
 
 
+FOR_SEARCHED = ("margin", "offset", "align", "min_face", "detector", "drop_not_found")
+"""The options of `prepare` that say how faces are searched and cut."""
+
+
 @app.command()
 def prepare(
+    context: typer.Context,
     form: Annotated[
         str,
         typer.Argument(
@@ -188,7 +204,10 @@ def prepare(
     offset: Annotated[float | None, typer.Option(help="Share of the box that crops lie lower; 0 if not given.")] = None,
     align: Annotated[bool, typer.Option("--align/--no-align", help="Turn faces upright.")] = True,
     min_face: Annotated[
-        float | None, typer.Option(help="Least size of a face, as a share of the photo; 0.1 if not given.")
+        float | None,
+        typer.Option(
+            help="Least height or width of a face: pixels of the photo, or below 1 a share of its longest side; 0.1 if not given."
+        ),
     ] = None,
     detector: Annotated[str | None, typer.Option(help="What finds the faces; mtcnn if not given.")] = None,
     landmarks: Annotated[
@@ -211,6 +230,10 @@ def prepare(
     Stop it at any time: the same command goes on where it was. report/ in --output lists every image that had a problem, with a
     contact sheet of those in which no face was found.
     """
+    if cropped:
+        refuse_given(context, FOR_SEARCHED, "does not go with --cropped, which takes images whole; leave one of them out.")
+    if push_to_hub is None:
+        refuse_given(context, ["private"], "is for the repository that --push-to-hub names; give both, or leave it out.")
     given = {
         "cropped": cropped,
         "image_size": image_size,
@@ -232,7 +255,13 @@ def prepare(
         prepare_dataset(form, path, output, num_proc, settings, push_to_hub, private, like)
 
 
-RecipeArgument = Annotated[str, typer.Argument(help="Name of a bundled recipe, or a YAML file.")]
+RECIPES = sorted(file.stem for file in (Path(__file__).parent / "modeling_fer" / "recipes").glob("*.yaml"))
+"""Names of the bundled recipes, by their files, as nothing is imported for a help text."""
+
+RecipeArgument = Annotated[
+    str,
+    typer.Argument(help=f"Name of a bundled recipe ({', '.join(RECIPES)}), or a YAML file.", autocompletion=lambda: RECIPES),
+]
 DataOption = Annotated[str, typer.Option(help="Folder or Hub repository of a prepared data set, see fer prepare.")]
 RunsOption = Annotated[Path, typer.Option(help="Folder that runs and results are written to.", file_okay=False)]
 CpuOption = Annotated[bool, typer.Option("--cpu", help="Train on the CPU even where there is an accelerator.")]
@@ -304,7 +333,7 @@ def evaluate(
     prior: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="See fer predict; the checkpoint's own if not given.")
     ] = None,
-    auxiliary: Annotated[bool, typer.Option("--auxiliary", help="Let the second output layer answer.")] = False,
+    auxiliary: Annotated[bool, typer.Option("--auxiliary", help="Use the second output layer's answers.")] = False,
     mirrored: Annotated[bool, typer.Option("--mirrored", help="Average answers with those for mirror images.")] = False,
     recut: Annotated[bool, typer.Option("--recut", help="Search and cut faces again, as fer predict does.")] = False,
     output: Annotated[
@@ -329,11 +358,13 @@ def evaluate(
     if auxiliary:
         refuse_given(context, ["prior"], "does not go with --auxiliary, whose output layer has no prior; leave it out.")
     with explaining_usage():
-        from modeling_fer.commands.evaluate import evaluate_one, evaluate_suite
+        from modeling_fer.commands.evaluate import evaluate_one, measure_suite, start_suite
         from modeling_fer.training.measurement import Measurement
 
         if suite is not None:
-            evaluate_suite(model, suite, add or [], output, fine_tune)
+            started = start_suite(model, suite, add or [], output, fine_tune)
+            with explaining_stop("evaluate"):
+                measure_suite(started, output, fine_tune)
         elif data is not None:
             name = data if target == "label" else f"{data} ({target})"
             measurement = Measurement(name, split, -1.0 if prior is None else prior, auxiliary, mirrored, recut, without or [])
@@ -370,7 +401,7 @@ def calibrate(
     with explaining_usage():
         from modeling_fer.commands.calibrate import finish_checkpoint, open_run, show_choices
 
-        trained = open_run(checkpoint, data)
+        trained = open_run(checkpoint, data, auxiliary_share)
         if output is None or table is not None:
             show_choices(trained, table)
         if output is not None:
@@ -419,7 +450,12 @@ def search(
     grid: Annotated[
         Path | None, typer.Option(help="YAML file with a list of values for each setting; the paper's grid if not given.")
     ] = None,
-    splits: Annotated[int, typer.Option(min=1, help="Folds to validate on, for a data set without splits.")] = 1,
+    splits: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=10, help="Folds to validate on, for a data set with subjects and without splits; 1 if not given."
+        ),
+    ] = None,
     storage: Annotated[
         str | None, typer.Option(help="Where the study is kept: a file or a database; study.log in --output if not given.")
     ] = None,
@@ -432,24 +468,35 @@ def search(
     Example: fer search ckplus48_hybrid --data prepared/ckplus48 --output runs/search --splits 3
 
     Run it on several machines with one --storage, a file that all see or a database (postgresql://...), and they share the work. Stop
-    it at any time: the same command goes on. A data set without splits is validated on inner splits of the first --splits folds of
-    fer cross-validate. trials.csv in --output lists what was tried.
+    it at any time: the same command goes on. A data set with subjects and without splits is validated on inner splits of the first
+    --splits folds of fer cross-validate. trials.csv in --output lists what was tried. Exit status: 1 if nothing could be trained.
     """
     with explaining_usage():
         from modeling_fer.commands.search import run_search, start_search
 
-        values, recipe_of = start_search(recipe, data, grid, splits, settings or [])
+        started = start_search(recipe, data, grid, splits, settings or [], output, storage)
     with explaining_stop("search"):
-        run_search(values, recipe_of, output, storage, Path(recipe).stem, trials, cpu)
+        run_search(started, output, trials, cpu)
+
+
+def _list_kinds() -> list[str]:
+    from modeling_fer.hub import KINDS
+
+    return list(KINDS)
+
+
+NOT_USED_BY = {"release": ["results"], "dataset": ["results", "release"], "space": ["results"]}
+"""The options of `push` that a kind has no use for."""
 
 
 @app.command()
 def push(
+    context: typer.Context,
     what: Annotated[
         str,
         typer.Argument(
             help="model: a run or checkpoint, with a card made for it; release: a checkpoint with the card it has; dataset; space.",
-            autocompletion=lambda: ["model", "release", "dataset", "space"],
+            autocompletion=_list_kinds,
         ),
     ],
     folder: Annotated[
@@ -461,7 +508,10 @@ def push(
     ] = None,
     release: Annotated[
         Path | None,
-        typer.Option(help="Where the repository is written first; release/ in the run, or a folder in build/, if not given."),
+        typer.Option(
+            help="Where the repository is written first: a new folder, or that of an earlier release, which is replaced; release/ in "
+            "the run, or a folder in build/, if not given."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write and list what would be sent, and send nothing.")] = False,
     private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
@@ -476,6 +526,7 @@ def push(
     run's own figures and recipe. So is a bundled checkpoint, and the Space with the package beside its page. A second push of the
     same content sends nothing.
     """
+    refuse_given(context, NOT_USED_BY.get(what, []), f"does nothing for a {what}; leave it out.")
     with explaining_usage():
         from modeling_fer.commands.push import push_folder
 

@@ -17,6 +17,7 @@ PAPER_FACIAL_PARTS_WEIGHTS = {"none": 0.0, "fully": 10.0, "weakly": 1e-4, "hybri
 # What is measured of a network's classes, before it is.
 UNMEASURED = {
     "label_shares": None,
+    "auxiliary_share": 0.0,
     "prior_strength": 0.0,
     "temperature": 1.0,
     "conformal_thresholds": None,
@@ -96,13 +97,16 @@ class FerConfig(PreTrainedConfig):
             Classes of a second label set of the same images, which an output layer of its own learns beside the first one.
         auxiliary_weight (`float`, defaults to 1.0):
             Weight of the cross-entropy of that second label set.
+        auxiliary_share (`float`, defaults to 0.0):
+            How much the second label set counts in the first output layer, in [0, 1], since `fer calibrate` joined the two; 0 where it
+            did not.
         heatmap_sigma (`float`, defaults to 5.0):
             Standard deviation in pixels of the Gaussians that training draws at the landmarks (fig. 6).
         label_smoothing (`float`, defaults to 0.0):
             Share of each label that is spread evenly over the classes, in [0, 1).
         label_shares (`list[float]`, *optional*):
-            How frequent each class was among the labels that the network was trained on, summing to 1. Where training draws rare classes
-            more often (`class_balancing` of a recipe), these are the shares among what it draws.
+            How frequent each class was among the labels that the network was trained on, summing to 1. Where training draws rare
+            classes more often (`class_balancing` of a recipe), these are the shares among what it draws.
         prior_strength (`float`, defaults to 0.0):
             How far the network's answers leave that frequency behind, in [0, 1]: 0 answers as trained, 1 as if all classes were equally
             frequent. Logits are lowered by `prior_strength` times the logarithm of the shares (Menon et al. 2021).
@@ -150,6 +154,7 @@ class FerConfig(PreTrainedConfig):
     hybrid_weakly_weight: int | float = 1e-5
     auxiliary_labels: list[str] | tuple[str, ...] | None = None
     auxiliary_weight: int | float = 1.0
+    auxiliary_share: int | float = 0.0
     heatmap_sigma: int | float = 5.0
     label_smoothing: int | float = 0.0
     label_shares: list[float] | tuple[float, ...] | None = None
@@ -264,8 +269,9 @@ class FerConfig(PreTrainedConfig):
             raise ValueError(f"heatmap_sigma is {self.heatmap_sigma}, but must be greater than 0.")
         if not self.temperature > 0:
             raise ValueError(f"temperature is {self.temperature}, but must be greater than 0.")
-        if not 0 <= self.prior_strength <= 1:
-            raise ValueError(f"prior_strength is {self.prior_strength}, but must be at least 0 and at most 1.")
+        for field in ("prior_strength", "auxiliary_share"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise ValueError(f"{field} is {getattr(self, field)}, but must be at least 0 and at most 1.")
 
     def validate_labels(self) -> None:
         """The names of the classes, and how frequent they are."""

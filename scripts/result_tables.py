@@ -192,7 +192,8 @@ def contributions_table(results: Path) -> str:
         "rare expressions drawn more often (`fer-tiny`, 10 epochs)": (ablation["classes_as_they_are"], reference),
         "residual blocks instead of plain ones (`fer-tiny`, 10 epochs)": (ablation["plain_blocks"], reference),
         "the answers of a better network (`fer-tiny`, 10 epochs)": (reference, ablation["teacher"]),
-        "dlib's network as the start, with its recipe, instead of twice the filters (two seeds, 32 epochs)": (mean_of("residual"), mean_of("from_dlib")),
+        "dlib's network as the start, with its recipe, instead of twice the filters (two seeds, 32 epochs)":
+            (mean_of("residual"), mean_of("from_dlib")),
         "a prior of 0.5 (`fer-base`)": (without, with_prior),
     }  # fmt: skip
     rows = [[part, *map(arrow, percents(old, *scores), percents(new, *scores))] for part, (old, new) in pairs.items()]

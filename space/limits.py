@@ -52,7 +52,7 @@ def check_video(path: str) -> float:
             size = (streams[0].width, streams[0].height) if streams else (0, 0)
             seconds = (container.duration or 0) / av.time_base
     except (av.FFmpegError, OSError) as error:
-        raise ValueError(f"{name} is no video that can be read; try an MP4 file.") from error
+        raise ValueError(f"{name} cannot be read as a video; try an MP4 file.") from error
     if not streams:
         raise ValueError(f"{name} holds no pictures, only sound or other data; choose a video.")
     if seconds > MAX_VIDEO_SECONDS:

@@ -153,6 +153,20 @@ def write_prepared(folder: Path, size: int, without: tuple[str, ...] = ()) -> Pa
     return folder
 
 
+def write_people(folder: Path, brightness: int, people: int = 24) -> Path:
+    """A prepared data set without splits: two images of each of some people, dark for sad and bright for happy."""
+    labels = [number % 2 for number in range(2 * people)]
+    features = Features(image=ImageFeature(), label=ClassLabel(names=["sadness", "happiness"]), subject=Value("string"))
+    rows = {
+        "image": [Image.new("L", (24, 24), brightness + 120 * label) for label in labels],
+        "label": labels,
+        "subject": [f"S{number // 2}" for number in range(2 * people)],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    Dataset.from_dict(rows, features=features).to_parquet(folder / "train.parquet")
+    return folder
+
+
 def limit_file_size(size: int = 150_000) -> None:
     """Writes beyond so many bytes fail, as on a full disk."""
     # The module is there on POSIX systems only.

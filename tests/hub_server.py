@@ -189,6 +189,8 @@ def commit(handler: Handler, body: bytes, kind: str, name: str, revision: str) -
             files[value["path"]] = base64.b64decode(value["content"])
         elif operation["key"] == "lfsFile":
             files[value["path"]] = repository.large[value["oid"]]
+        elif operation["key"] == "deletedFile":
+            del files[value["path"]]
     oid = git_oid(body + str(len(repository.commits)).encode())
     repository.commits[oid] = files
     repository.references[revision] = oid

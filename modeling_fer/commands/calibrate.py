@@ -12,8 +12,9 @@ from rich.table import Table
 from torch import Tensor
 
 from modeling_fer.checkpoints import find_checkpoint
+from modeling_fer.configuration_fer import FerConfig
 from modeling_fer.data import load_splits
-from modeling_fer.data.columns import FaceColumns
+from modeling_fer.data.columns import FaceColumns, read_labels
 from modeling_fer.image_processing_fer import FerImageProcessor
 from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.training.building import auxiliary_shares, recipe_columns, training_shares
@@ -40,7 +41,8 @@ class Trained:
         processor: of its images.
         validation: what it is fitted on.
         logits: (n, classes), what it says of these images.
-        auxiliary_logits: (n, auxiliary classes), by its second output layer; None where it has one.
+        auxiliary_logits: (n, auxiliary classes), by its second output layer; None where the network has one output layer.
+        label_set: what its labels are called in tables: `labels`, or `votes` where the votes of annotators make them.
         auxiliary_shares: how frequent the classes of its second label set were; None where it has none.
     """
 
@@ -49,50 +51,67 @@ class Trained:
     validation: FaceColumns
     logits: Tensor
     auxiliary_logits: Tensor | None
+    label_set: str
     auxiliary_shares: list[float] | None
 
 
-def open_run(folder: Path, data: str) -> Trained:
+def open_run(folder: Path, data: str, auxiliary_share: float = 0.0) -> Trained:
     """Reads a checkpoint, the recipe beside it and the data that it was trained on.
 
     Args:
         folder: a run folder, or a checkpoint in one.
         data: folder or repository of the prepared data set.
+        auxiliary_share: how much a second label set is to count, in [0, 1].
 
     Raises:
-        OSError, ValueError: they cannot be read, or do not fit each other.
+        OSError, ValueError: they cannot be read, or do not fit each other, or the network's output layers cannot be joined.
     """
     checkpoint = Path(find_checkpoint(folder))
     recipe_file = checkpoint.parent / "recipe.yaml"
     if not recipe_file.is_file():
         raise ValueError(f"{recipe_file} does not exist; give a run folder that fer train wrote, or a checkpoint in one.")
     recipe = read_recipe(recipe_file)
-    splits = load_splits(data, recipe.target, recipe.label_votes)
-    train, validation = (recipe_columns(recipe, splits[split]) for split in ("train", "validation"))
     model = FerForImageClassification.from_pretrained(checkpoint, temperature=1.0, prior_strength=0.0)
-    names = list(model.config.id2label.values())
-    if names != validation.label_names:
+    check_join(str(checkpoint), model.config, auxiliary_share)
+    splits = load_splits(data, recipe.target, recipe.label_votes)
+    names, own = list(model.config.id2label.values()), splits["train"].features["label"].names
+    if names != own:
         raise ValueError(
-            f"{folder} has the classes {', '.join(names)}, but {data} has {', '.join(validation.label_names)}; give the data set "
-            "that it was trained on."
+            f"{folder} has the classes {', '.join(names)}, but {data} has {', '.join(own)}; give the data set that it was trained on."
         )
+    train, validation = read_labels(splits["train"]), recipe_columns(recipe, splits["validation"])
     model.config.label_shares = training_shares(recipe, train)
     shares = auxiliary_shares(recipe, train) if model.config.auxiliary_labels else None
     processor = FerImageProcessor.from_pretrained(checkpoint)
-    return Trained(model, processor, validation, *predict_logits(model, processor, validation), shares)
+    label_set = "labels" if recipe.target == "label" else "votes"
+    return Trained(model, processor, validation, *predict_logits(model, processor, validation), label_set, shares)
+
+
+def check_join(checkpoint: str, config: FerConfig, auxiliary_share: float) -> None:
+    """Whether a network's output layers can be joined.
+
+    Args:
+        checkpoint: its name, for the sentence.
+        config: its configuration.
+        auxiliary_share: how much a second label set is to count, in [0, 1].
+
+    Raises:
+        ValueError: they are joined already, or a share is asked for of a network with one output layer.
+    """
+    if config.auxiliary_share:
+        raise ValueError(
+            f"{checkpoint} is joined already, its second label set counting {config.auxiliary_share:g}; give the checkpoint that it "
+            "was made from."
+        )
+    if auxiliary_share and not config.auxiliary_labels:
+        raise ValueError(f"{checkpoint} has no second label set; leave --auxiliary-share out.")
 
 
 def join(trained: Trained, auxiliary_share: float) -> FerForImageClassification:
-    """The network with its two output layers joined; itself where there is one.
-
-    Raises:
-        ValueError: a share is asked for of a network with one output layer.
-    """
+    """The network with its two output layers joined; itself where there is one."""
     model = deepcopy(trained.model)
     if trained.auxiliary_shares is not None:
         join_outputs(model, auxiliary_share, trained.auxiliary_shares)
-    elif auxiliary_share:
-        raise ValueError("The network has no second label set; leave --auxiliary-share out.")
     return model
 
 
@@ -110,23 +129,28 @@ def measure(logits: Tensor, labels: Tensor) -> dict[str, float]:
 
 
 def score_priors(trained: Trained, auxiliary_share: float) -> dict[float, Scores]:
-    """What the joined network scores on validation with each of `PRIORS`, at its own temperature: by its labels (`votes`), and where it
-    has a second label set by that (`labels`).
+    """What the joined network scores on validation with each of `PRIORS`, at its own temperature: by its labels, under the name of
+    their `label_set`, and then where it has a second label set by that (`labels`).
     """
     joined, logits, validation = join(trained, auxiliary_share), join_logits(trained, auxiliary_share), trained.validation
     joined.config.temperature = fit_temperature(logits, validation.targets)
     scores: dict[float, Scores] = {}
     for prior in PRIORS:
         adjusted = joined.adjust_logits(logits, prior)
-        scores[prior] = {"votes": measure(adjusted, validation.labels)}
+        scores[prior] = {trained.label_set: measure(adjusted, validation.labels)}
         if trained.auxiliary_shares is not None and validation.auxiliary_labels is not None:
             scores[prior]["labels"] = measure(adjusted[:, shared_places(trained.model)], validation.auxiliary_labels)
     return scores
 
 
 def best_prior(scores: dict[float, Scores]) -> float:
-    """The prior with the highest sum of accuracy and UAR."""
-    return max(scores, key=lambda prior: scores[prior]["votes"]["accuracy"] + scores[prior]["votes"]["uar"])
+    """The prior with the highest sum of accuracy and UAR, by the first label set."""
+
+    def sum_of(prior: float) -> float:
+        first = next(iter(scores[prior].values()))
+        return first["accuracy"] + first["uar"]
+
+    return max(scores, key=sum_of)
 
 
 def show_choices(trained: Trained, kept: Path | None) -> None:
@@ -166,7 +190,7 @@ def finish_checkpoint(trained: Trained, auxiliary_share: float, prior: float | N
         output: folder to write.
 
     Raises:
-        OSError, ValueError: it cannot be written, or a share is asked for of a network with one output layer.
+        OSError, ValueError: it cannot be written.
     """
     model, logits, validation = join(trained, auxiliary_share), join_logits(trained, auxiliary_share), trained.validation
     config = model.config

@@ -1,11 +1,12 @@
 """`fer evaluate`: what a checkpoint scores on one data set, or on the whole suite."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from datasets import disable_progress_bars
+from datasets import Dataset, disable_progress_bars
+from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -15,12 +16,12 @@ from modeling_fer.commands.cross_validate import Folds, start_folds
 from modeling_fer.data import load_labelled
 from modeling_fer.data.recut import recut_faces
 from modeling_fer.faces_fer import FaceCropper, make_detector
-from modeling_fer.inference.loading import load_checkpoint
+from modeling_fer.inference.loading import Checkpoint, load_checkpoint
 from modeling_fer.training.cross_validation import cross_validate, folds_scores
 from modeling_fer.training.figures import draw_confusion
-from modeling_fer.training.measurement import Measurement, Result, write_results
+from modeling_fer.training.measurement import Measurement, Result, read_results, write_results
 from modeling_fer.training.recipe import read_overrides
-from modeling_fer.training.suite import measure, plan_suite
+from modeling_fer.training.suite import check_measurement, measure, plan_suite
 
 COLUMNS = ("accuracy", "uar", "macro_f1", "calibration_error")
 
@@ -28,25 +29,58 @@ FOLDS = 10
 """Folds by subject in which a checkpoint is fine-tuned on CK+48, as in the paper."""
 
 
-def evaluate_suite(model: str | None, data: Path, added: Sequence[str], output: Path | None, fine_tuned: Path | None) -> None:
-    """Measures a checkpoint on FER+, FER-2013, CK+48 and the data sets that a user adds; prints one table, also of what was measured
-    before something went wrong.
+@dataclass(frozen=True)
+class Suite:
+    """Measurements that can begin.
+
+    Attributes:
+        checkpoint: what is measured.
+        planned: the measurements, each with its data set.
+        folds: those that the checkpoint is fine-tuned in besides, where it is.
+    """
+
+    checkpoint: Checkpoint
+    planned: list[tuple[Measurement, Dataset]]
+    folds: Folds | None
+
+
+def start_suite(
+    model: str | None, data: Path, added: Sequence[str], output: Path | None = None, fine_tuned: Path | None = None
+) -> Suite:
+    """Opens a checkpoint, and FER+, FER-2013, CK+48 and the data sets that a user adds.
 
     Args:
         model: folder, name or repository of a checkpoint; the default one where it is None.
         data: holds the folders fer2013 and ckplus48.
         added: folders or repositories of prepared data sets.
-        output: JSON file that the results are written to, each as soon as it is there.
+        output: JSON file that the results are to be written to.
         fine_tuned: folder for runs in which the checkpoint is fine-tuned on CK+48, too, where it is not None; an interrupted one goes
             on.
 
     Raises:
-        OSError, ValueError: checkpoint or data cannot be read, or do not fit each other.
+        OSError, ValueError: checkpoint, data or the results that `output` has cannot be read.
     """
     disable_progress_bars()
+    check_results(output)
     checkpoint = load_checkpoint(model)
     planned = plan_suite(checkpoint, data, added)
-    started = None if fine_tuned is None else start_fine_tuning(model or DEFAULT_CHECKPOINT, data / "ckplus48", fine_tuned)
+    folds = None if fine_tuned is None else start_fine_tuning(model or DEFAULT_CHECKPOINT, data / "ckplus48", fine_tuned)
+    return Suite(checkpoint, planned, folds)
+
+
+def measure_suite(suite: Suite, output: Path | None, fine_tuned: Path | None) -> None:
+    """Runs the measurements; prints one table, also of what was measured before something went wrong.
+
+    Args:
+        suite: from `start_suite`.
+        output: JSON file that the results are written to, each as soon as it is there.
+        fine_tuned: as for `start_suite`.
+
+    Raises:
+        FloatingPointError: the loss of a fold is not finite.
+        OSError: something cannot be written.
+        ValueError: checkpoint and data do not fit each other.
+    """
     results: list[Result] = []
 
     def keep(result: Result) -> None:
@@ -56,10 +90,10 @@ def evaluate_suite(model: str | None, data: Path, added: Sequence[str], output: 
 
     try:
         with Progress(console=Console(stderr=True)) as progress:
-            for measurement, dataset in progress.track(planned, description="measuring"):
-                keep(measure(checkpoint, measurement, dataset))
-        if started is not None and fine_tuned is not None:
-            summary = cross_validate(started.recipe, started.columns, started.folds, fine_tuned)
+            for measurement, dataset in progress.track(suite.planned, description="measuring"):
+                keep(measure(suite.checkpoint, measurement, dataset))
+        if suite.folds is not None and fine_tuned is not None:
+            summary = cross_validate(suite.folds.recipe, suite.folds.columns, suite.folds.folds, fine_tuned)
             keep(Result(Measurement("ckplus48", "train", folds=FOLDS), folds_scores(summary)))
     finally:
         if results:
@@ -83,33 +117,61 @@ def evaluate_one(
     """Measures a checkpoint on one data set; prints its table.
 
     Args:
-        model: as for `evaluate_suite`.
+        model: as for `start_suite`.
         data: folder or repository of a prepared data set.
         measurement: what is measured; its prior_strength is the checkpoint's where it is negative, and 0 for the second output layer,
             which has no prior.
         target: which of its label sets, see `choose_target`.
         renamed: the model's names for some classes of the data set, `OLD=NEW` each.
-        output: as for `evaluate_suite`.
+        output: JSON file that the result is written to.
         confusion: picture of the confusion matrix to write.
 
     Raises:
-        OSError, ValueError: as for `evaluate_suite`.
+        OSError, ValueError: checkpoint or data cannot be read, or do not fit each other, or nothing can be written to `output` or
+            `confusion`; what can be told before the measurement is.
     """
     disable_progress_bars()
+    check_results(output)
+    if confusion is not None:
+        prepare_picture(confusion)
     checkpoint = load_checkpoint(model)
     dataset = load_labelled(data, measurement.split, target)
     if measurement.prior_strength < 0:
         own = 0.0 if measurement.auxiliary else float(checkpoint.model.config.prior_strength)
         measurement = replace(measurement, prior_strength=own)
+    new_names = {old: str(new) for old, new in read_overrides(renamed).items()}
+    check_measurement(checkpoint, measurement, dataset, new_names)
     if measurement.recut:
         processor = checkpoint.image_processor
         dataset = recut_faces(dataset, make_detector(processor.face_detector), FaceCropper.from_processor(processor))
-    result = measure(checkpoint, measurement, dataset, {old: str(new) for old, new in read_overrides(renamed).items()})
+    result = measure(checkpoint, measurement, dataset, new_names)
     show_results([result])
     if output is not None:
         write_results([result], output)
     if confusion is not None:
         draw_confusion(np.array(result.scores["confusion"]), result.scores["classes"]).save(confusion)
+
+
+def check_results(output: Path | None) -> None:
+    """Refuses a file that holds something else than results, to which others could not be added.
+
+    Raises:
+        ValueError: it does.
+    """
+    if output is not None and output.exists():
+        read_results(output)
+
+
+def prepare_picture(file: Path) -> None:
+    """Makes the folder of a picture that is to be written.
+
+    Raises:
+        OSError: it cannot be made.
+        ValueError: no picture has such a suffix.
+    """
+    if Image.registered_extensions().get(file.suffix.lower()) not in Image.SAVE:
+        raise ValueError(f"{file} does not end as a picture does; give a name that ends in .png.")
+    file.parent.mkdir(parents=True, exist_ok=True)
 
 
 def show_results(results: Sequence[Result]) -> None:

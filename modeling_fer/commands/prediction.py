@@ -37,7 +37,7 @@ class PredictSettings:
         fps: frames a second to look at.
         smoothing: seconds that a face's probabilities in a video are smoothed over.
         search_every: see `analyse_video`.
-        batch_size: faces that go through the network at once.
+        batch_size: faces that go through the network at once; 32 of photos, 8 of videos where it is None.
         top_k: how many expressions of a face are shown.
         faces_only: pictures without a face have no row.
         sets: how often the sets of expressions hold the right one; they are not told where it is None.
@@ -50,7 +50,7 @@ class PredictSettings:
     fps: float = 5.0
     smoothing: float = 0.4
     search_every: float | None = None
-    batch_size: int = 32
+    batch_size: int | None = None
     top_k: int = 3
     faces_only: bool = False
     sets: float | None = None
@@ -139,7 +139,8 @@ class Run:
 
     def _read_photos(self, photos: Sequence[Source]) -> None:
         settings = self.settings
-        options = PhotoSettings(settings.reader.detect, settings.batch_size, draw=settings.overlay is not None)
+        at_once = settings.batch_size or PhotoSettings.batch_size
+        options = PhotoSettings(settings.reader.detect, at_once, draw=settings.overlay is not None)
         if self.workers > 1 and len(photos) > 1:
             reader = replace(settings.reader, threads=1)
             results = read_in_processes(reader, photos, options, min(self.workers, len(photos)))
@@ -175,13 +176,20 @@ class Run:
         """Reads a video, camera or stream, as far as it can be read."""
         try:
             from modeling_fer.inference.tracking import TrackSums
-            from modeling_fer.inference.video import analyse_video
+            from modeling_fer.inference.video import BATCH_SIZE, analyse_video
         except ImportError:
             self.console.complain(source.name, "videos need further packages; run: pip install 'modeling-fer[video]'")
             return
         settings, live, sums = self.settings, source.kind == "live", TrackSums()
         shown = analyse_video(
-            self.video_reader, source.name, settings.fps, settings.smoothing, live=live, search_every=settings.search_every
+            self.video_reader,
+            source.name,
+            settings.fps,
+            settings.smoothing,
+            settings.batch_size or BATCH_SIZE,
+            live=live,
+            search_every=settings.search_every,
+            detect=settings.reader.detect,
         )
         try:
             with VideoOverlay(self.names, source, settings.fps, self.console) as overlay:

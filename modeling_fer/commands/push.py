@@ -5,9 +5,8 @@ from pathlib import Path
 from rich.console import Console
 
 from modeling_fer.checkpoints import checkpoint_folder, find_checkpoint
+from modeling_fer.hub import KINDS
 from modeling_fer.hub.push import Push, list_files, upload
-
-KINDS = ("model", "release", "dataset", "space")
 
 
 def write_folder(what: str, folder: Path, repository: str, results: Path | None, release: Path | None) -> Path:
@@ -24,11 +23,14 @@ def write_folder(what: str, folder: Path, repository: str, results: Path | None,
         The folder to send.
 
     Raises:
-        OSError, ValueError: the folder does not hold what it should.
+        OSError, ValueError: the folder does not hold what it should, or cannot be written to.
     """
     if what not in KINDS:
         raise ValueError(f"{what!r} cannot be pushed; give one of {', '.join(KINDS)}.")
     if what == "dataset":
+        from modeling_fer.data.prepared import check_prepared
+
+        check_prepared(folder)
         return folder
     # Only what is written here needs torch.
     from modeling_fer.hub.release import complete_checkpoint, release_run, release_space
@@ -37,6 +39,8 @@ def write_folder(what: str, folder: Path, repository: str, results: Path | None,
     if what == "release":
         checkpoint = Path(find_checkpoint(str(folder)))
         if any(checkpoint.glob("*_fer.py")):
+            if release is not None:
+                raise ValueError(f"{checkpoint} has its code already and is sent as it lies; leave out --release.")
             return checkpoint
         complete_checkpoint(checkpoint, target := release or Path("build") / checkpoint.name)
         return target

@@ -1,7 +1,7 @@
 """A data set as the training loop wants it: decoded once, in memory, one tensor a column."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from datasets import Dataset
 from torch import Tensor
 
+from modeling_fer.data.digests import digest
 from modeling_fer.image_processing_fer import FerImageProcessor
 
 
@@ -50,8 +51,19 @@ class FaceColumns(torch.utils.data.Dataset[dict[str, Tensor]]):
 
     def __getitems__(self, indices: list[int]) -> dict[str, Tensor]:
         """A batch at once: PyTorch's loaders call it where it exists."""
-        columns = ("images", "targets", "labels", "landmarks", "has_landmarks", "heatmaps", "auxiliary_labels")
-        return {name: getattr(self, name)[indices] for name in columns if getattr(self, name) is not None}
+        return {name: column[indices] for name, column in self.tensors().items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The columns that there are, by name."""
+        names = ("images", "targets", "labels", "landmarks", "has_landmarks", "heatmaps", "auxiliary_labels")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    def digest(self) -> str:
+        """What tells these columns from others: 16 hexadecimal digits."""
+        parts: list[bytes | np.ndarray] = [repr((self.label_names, self.auxiliary_names)).encode()]
+        for name, column in self.tensors().items():
+            parts += [f"{name} {tuple(column.shape)}".encode(), column.numpy()]
+        return digest(parts)
 
     def select(self, indices: np.ndarray) -> "FaceColumns":
         """Some of the images, in the order of `indices`, (n,), integers."""
@@ -63,6 +75,35 @@ def read_targets(dataset: Dataset) -> Tensor:
     """(n, classes), float32: the column distribution where the labels are soft, else all on the label."""
     distributions = dataset["distribution"] if "distribution" in dataset.column_names else None
     return soft_targets(distributions, torch.tensor(np.asarray(dataset["label"])), len(dataset.features["label"].names))
+
+
+def read_labels(dataset: Dataset) -> FaceColumns:
+    """What a data set says of its images without the images themselves, which are not decoded.
+
+    Args:
+        dataset: with the column label, and distribution and auxiliary_label where there are such.
+
+    Returns:
+        Columns whose `images` have no pixels, and which have no landmarks.
+    """
+    count = len(dataset)
+    columns = FaceColumns(
+        images=torch.empty(count, 0, 0, 0, dtype=torch.uint8),
+        targets=read_targets(dataset),
+        labels=torch.tensor(np.asarray(dataset["label"]), dtype=torch.int64),
+        landmarks=torch.zeros(count, 0, 2),
+        has_landmarks=torch.zeros(count, dtype=torch.bool),
+        label_names=list(dataset.features["label"].names),
+    )
+    return add_auxiliary(columns, dataset)
+
+
+def add_auxiliary(columns: FaceColumns, dataset: Dataset) -> FaceColumns:
+    """The columns with the data set's second labels, where it has any."""
+    if "auxiliary_label" not in dataset.column_names:
+        return columns
+    labels = torch.tensor(np.asarray(dataset["auxiliary_label"]), dtype=torch.int64)
+    return replace(columns, auxiliary_labels=labels, auxiliary_names=list(dataset.features["auxiliary_label"].names))
 
 
 def decode_columns(dataset: Dataset, processor: FerImageProcessor, landmark_points: slice) -> FaceColumns:
@@ -82,10 +123,7 @@ def decode_columns(dataset: Dataset, processor: FerImageProcessor, landmark_poin
     """
     rows = {name: dataset[name] for name in dataset.column_names}
     columns = decode_rows(rows, dataset.features["label"].names, processor, landmark_points)
-    if "auxiliary_label" in rows:
-        columns.auxiliary_labels = torch.tensor(np.asarray(rows["auxiliary_label"]), dtype=torch.int64)
-        columns.auxiliary_names = list(dataset.features["auxiliary_label"].names)
-    return columns
+    return add_auxiliary(columns, dataset)
 
 
 def decode_rows(

@@ -24,7 +24,7 @@ class PrepareSettings:
         image_size: height and width in pixels of the crops.
         margin, offset, align: how faces are cut, see `FaceCropper`.
         detector: what finds the faces, one of `DETECTORS`.
-        min_face: least size of a face, as a share of the photo's longest side.
+        min_face: least height or width of a face: in pixels of the photo where it is 1 or more, else as a share of its longest side.
         landmarks: where landmarks come from that the data set does not give: `fan` (68, by `FanLandmarks`), `detector` (its own
             five, if it gives any: eyes, nose, corners of the mouth) or `none`.
         landmark_points: which of 68 landmarks the heatmap is drawn at, a name in `LANDMARK_POINTS`.
@@ -32,6 +32,9 @@ class PrepareSettings:
         cropped: the images are crops of faces already, and are taken whole.
         drop_not_found: leave out images without a found face, which are else taken whole, with `face_detected` false.
         device: where detector and landmark network run.
+
+    Raises:
+        ValueError: a setting is impossible.
     """
 
     image_size: int = 120
@@ -55,6 +58,18 @@ class PrepareSettings:
         for name in ("image_size", "sigma"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, but must be greater than 0.")
+        if not self.min_face >= 0:
+            raise ValueError(f"min_face is {self.min_face}, but must be at least 0.")
+        if self.cropped and self.landmarks == "detector":
+            raise ValueError(
+                "landmarks is 'detector', but no face is searched in images that are cropped; take 'fan' or 'none'."
+            )
+        try:
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(
+                f"device is {self.device!r}, which cannot be used here; take 'cpu', or 'cuda' where there is one."
+            ) from error
 
 
 def prepared_features(label_names: list[str]) -> Features:

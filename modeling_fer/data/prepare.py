@@ -8,9 +8,9 @@ import json
 import multiprocessing
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,18 @@ import torch
 from datasets import Dataset, DatasetDict, Features, concatenate_datasets
 from tqdm.auto import tqdm
 
+from modeling_fer.data.digests import digest_samples
 from modeling_fer.data.face_preparer import FacePreparer, PrepareSettings, prepared_features
 from modeling_fer.data.report import write_card, write_report
 from modeling_fer.data.source import Problem, Sample, Source
+from modeling_fer.faces_fer import usable_cores
+from modeling_fer.inference.workers import end_with_parent
 
 WORK_SHARD, BATCH = 64, 16
 """Images in a shard of the work, and how many of them are held at once; photos may be large."""
+
+DIFFERENCES = {"images": "other images", "content": "other image files, labels, splits, subjects, votes, boxes or landmarks"}
+"""How entries of a plan that differ are told, where they are too long to be shown."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +48,9 @@ class WorkShard:
 _preparer: FacePreparer | None = None
 
 
-def _exit_with_parent() -> None:
-    """Ends this worker when the process that started it is killed; it would wait for work forever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
 def _start_worker(settings: PrepareSettings, threads: int) -> None:
     global _preparer
-    if multiprocessing.parent_process() is not None:
-        threading.Thread(target=_exit_with_parent, daemon=True).start()
+    end_with_parent()
     torch.set_num_threads(threads)
     _preparer = FacePreparer(settings)
 
@@ -87,6 +84,7 @@ def prepare(source: Source, settings: PrepareSettings, folder: str | Path, num_p
         The splits, with the columns of `prepared_features`; `source.problems` has what went wrong added.
 
     Raises:
+        ChildProcessError: a process was ended from outside.
         ValueError: the folder was begun with other settings or another data set, or holds something else.
     """
     check_output(Path(folder))
@@ -117,14 +115,26 @@ def plan_shards(source: Source, work: Path) -> list[WorkShard]:
 
 
 def describe_work(source: Source, settings: PrepareSettings) -> dict[str, Any]:
-    """All that decides what comes out, to be compared with what was begun or finished before."""
-    return {**asdict(settings), "images": [sample.source for sample in source.samples], "labels": source.label_names}
+    """All that decides what comes out, to be compared with what was begun or finished before. Where the networks run does not."""
+    chosen = asdict(settings)
+    del chosen["device"]
+    found = {"images": [sample.source for sample in source.samples], "labels": source.label_names}
+    return {**chosen, **found, "form": source.form, "content": digest_samples(source.samples)}
+
+
+def find_difference(plan: dict[str, Any], written: dict[str, Any]) -> str | None:
+    """The first entry of a plan that differs from the one written before; None where none does. What a plan of an earlier version does
+    not hold is not compared.
+    """
+    return next((key for key, value in plan.items() if written.get(key, value) != value), None)
 
 
 def is_finished(source: Source, settings: PrepareSettings, folder: str | Path) -> bool:
     """Whether a folder holds this data set already, prepared with these settings."""
     file = Path(folder) / "report" / "plan.json"
-    return file.is_file() and json.loads(file.read_text(encoding="utf-8")) == describe_work(source, settings)
+    if not file.is_file():
+        return False
+    return find_difference(describe_work(source, settings), json.loads(file.read_text(encoding="utf-8"))) is None
 
 
 def check_output(folder: Path) -> None:
@@ -141,27 +151,33 @@ def check_output(folder: Path) -> None:
 
 
 def check_same_work(source: Source, settings: PrepareSettings, work: Path) -> None:
-    """Refuses to mix shards of two data sets or of two settings in one folder."""
+    """Refuses to mix shards of two data sets or of two settings in one folder.
+
+    Raises:
+        ValueError: the folder was begun with others.
+    """
     plan = describe_work(source, settings)
     file = work / "plan.json"
     if file.is_file():
         written = json.loads(file.read_text(encoding="utf-8"))
-        for key, value in plan.items():
-            if written.get(key) != value:
-                detail = "other images" if key == "images" else f"{key} = {written.get(key)}, not {value}"
-                raise ValueError(
-                    f"{work.parent} was begun with {detail}; go on with the same settings, or give another output folder."
-                )
+        key = find_difference(plan, written)
+        if key is not None:
+            detail = DIFFERENCES.get(key, f"{key} = {written[key]}, not {plan[key]}")
+            raise ValueError(f"{work.parent} was begun with {detail}; go on with the same, or give another output folder.")
         return
     work.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(plan), encoding="utf-8")
 
 
 def run_shards(shards: list[WorkShard], settings: PrepareSettings, features: Features, num_proc: int) -> Iterator[int]:
-    """Makes shards, yielding the number of images of each when it is done."""
+    """Makes shards, yielding the number of images of each when it is done.
+
+    Raises:
+        ChildProcessError: a process was ended from outside.
+    """
     if not shards:
         return
-    threads = max(1, (os.cpu_count() or 1) // num_proc)
+    threads = max(1, usable_cores() // num_proc)
     if num_proc == 1:
         _start_worker(settings, torch.get_num_threads())
         for shard in shards:
@@ -173,6 +189,11 @@ def run_shards(shards: list[WorkShard], settings: PrepareSettings, features: Fea
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise ChildProcessError(
+                "A process that prepared images was killed, perhaps because memory ran out; run the same again, which goes on where it "
+                "was, with fewer by --num-proc."
+            ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

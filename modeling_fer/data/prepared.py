@@ -49,6 +49,18 @@ def load_prepared(path: str | Path) -> DatasetDict:
     return splits
 
 
+def check_prepared(folder: Path) -> None:
+    """Refuses a folder that is not a prepared data set; its images are not read.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or it holds no data set.
+        ValueError: it is not prepared, or lacks a column.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder; give that of a prepared data set.")
+    _load(folder, streaming=True)
+
+
 def stream_prepared(path: str | Path) -> tuple[IterableDataset, Dataset]:
     """The training split of a prepared data set, to be read bit by bit, and its validation split, whole.
 

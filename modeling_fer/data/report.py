@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -11,7 +12,7 @@ from datasets import Dataset, DatasetDict
 from PIL import Image, ImageDraw
 
 from modeling_fer.data.face_preparer import PrepareSettings
-from modeling_fer.data.source import Source
+from modeling_fer.data.source import Sample, Source
 from modeling_fer.data.targets import VOTES
 
 TILE, COLUMNS, ROWS = 120, 8, 40
@@ -38,19 +39,20 @@ def write_report(splits: DatasetDict, source: Source, folder: Path) -> None:
     missing = {problem.source for problem in source.problems if problem.sentence.startswith("No face")}
     files = [sample for sample in source.samples if sample.source in missing]
     if files:
-        contact_sheet([(sample.open(), sample.source) for sample in files[: COLUMNS * ROWS]]).save(folder / "not_found.png")
+        contact_sheet(files[: COLUMNS * ROWS]).save(folder / "not_found.png")
 
 
-def contact_sheet(pictures: list[tuple[Image.Image, str]]) -> Image.Image:
-    """Pictures side by side, reduced, each with its name below."""
-    rows = -(-len(pictures) // COLUMNS)
-    sheet = Image.new("RGB", (min(len(pictures), COLUMNS) * TILE, rows * (TILE + 14)), "white")
+def contact_sheet(samples: Sequence[Sample]) -> Image.Image:
+    """The images of samples side by side, reduced, each with its name below. One at a time is held whole, as photos may be large."""
+    rows = -(-len(samples) // COLUMNS)
+    sheet = Image.new("RGB", (min(len(samples), COLUMNS) * TILE, rows * (TILE + 14)), "white")
     draw = ImageDraw.Draw(sheet)
-    for number, (picture, name) in enumerate(pictures):
+    for number, sample in enumerate(samples):
+        picture = sample.open()
         picture.thumbnail((TILE - 4, TILE - 4))
         x, y = number % COLUMNS * TILE, number // COLUMNS * (TILE + 14)
         sheet.paste(picture, (x + (TILE - picture.width) // 2, y + (TILE - picture.height) // 2))
-        draw.text((x + 3, y + TILE), name[-18:], fill="black")
+        draw.text((x + 3, y + TILE), sample.source[-18:], fill="black")
     return sheet
 
 

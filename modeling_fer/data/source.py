@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from modeling_fer.configuration_fer import EXPRESSIONS
-from modeling_fer.images_fer import HEIF_SUFFIXES, PHOTO_SUFFIXES, register_heif, suffix_of
+from modeling_fer.images_fer import HEIF_SUFFIXES, PHOTO_SUFFIXES, register_heif, suffix_of, to_8_bit
 
 EXPRESSION_NAMES = {
     **{name: name for name in EXPRESSIONS},
@@ -88,10 +88,11 @@ class Sample:
     votes: tuple[int, ...] | None = None
 
     def open(self) -> Image.Image:
-        """The image, mode L or RGB.
+        """The image, mode L or RGB, with the pixels that `open_image` gives of it when a network is used.
 
         Raises:
             OSError: it cannot be read.
+            ValueError: its pixels are of a kind that `to_8_bit` does not know.
         """
         if self.file is None or suffix_of(self.file) in HEIF_SUFFIXES:
             register_heif()
@@ -100,10 +101,7 @@ class Sample:
         if self.box is None and self.landmarks is None:
             # Given coordinates are those of the file as it is; else a camera's note on how it was held is followed.
             image = ImageOps.exif_transpose(image)
-        # Scientific data sets hold 16-bit tiff files, which convert() would cut off at 255.
-        if image.mode.startswith("I;16"):
-            image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        return image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
+        return to_8_bit(image)
 
 
 @dataclass(frozen=True)
@@ -122,11 +120,13 @@ class Source:
         label_names: its classes, in their order.
         samples: its images.
         problems: what was left out or is doubtful, and why.
+        form: what it was read as, a key of `modeling_fer.data.readers.READERS`; empty where no reader made it.
     """
 
     label_names: list[str]
     samples: list[Sample] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    form: str = ""
 
     def note(self, source: str, sentence: str) -> None:
         """Records a problem; reading goes on."""

@@ -13,6 +13,10 @@ from huggingface_hub.errors import HfHubHTTPError, HTTPError, LocalTokenNotFound
 
 REPOSITORY_TYPES = ("model", "dataset", "space")
 
+REPLACED = {"dataset": ["data/*.parquet"]}
+"""Files of a repository that a push removes where it does not send them: the old parts of a data set would be read beside the new
+ones, which may be fewer or more."""
+
 
 @dataclass(frozen=True)
 class Push:
@@ -88,6 +92,7 @@ def upload(push: Push) -> str:
 
     Raises:
         ConnectionError: the Hub cannot be reached, or refuses; the repository is as it was before.
+        ValueError: the tag is there already, for another commit; all else is done.
     """
     with explained(push):
         try:
@@ -113,8 +118,25 @@ def send(push: Push) -> CommitInfo:
         folder_path=push.folder,
         revision=push.revision,
         ignore_patterns=list(push.ignored),
+        delete_patterns=REPLACED.get(push.kind),
         commit_message="Upload with modeling-fer",
     )
     if push.tag is not None:
-        api.create_tag(push.repository, tag=push.tag, revision=commit.oid, repo_type=push.kind, exist_ok=True)
+        set_tag(api, push, push.tag, commit)
     return commit
+
+
+def set_tag(api: HfApi, push: Push, tag: str, commit: CommitInfo) -> None:
+    """Gives a commit its tag.
+
+    Raises:
+        ValueError: the tag is another commit's, which it stays with.
+    """
+    api.create_tag(push.repository, tag=tag, revision=commit.oid, repo_type=push.kind, exist_ok=True)
+    # The client takes any tag of that name for the wanted one.
+    tagged = api.repo_info(push.repository, repo_type=push.kind, revision=tag).sha
+    if tagged != commit.oid:
+        raise ValueError(
+            f"{push.repository} is published as {commit.commit_url}, but the tag {tag} stays with the earlier commit {tagged}; give "
+            "another --tag, or delete that one on the Hub and push again."
+        )

@@ -15,6 +15,45 @@ from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.training.measurement import Result
 
 PACKAGE = Path(__file__).parents[1]
+MODEL_MARKS = ("README.md", "config.json", "modeling_fer.py")
+SPACE_MARKS = ("app.py", "modeling_fer")
+"""What every release of a checkpoint, and of the Space, holds."""
+
+
+def check_replaceable(folder: str | Path, marks: Sequence[str]) -> None:
+    """Refuses a folder that holds anything but an earlier release, which would be lost or written over.
+
+    Args:
+        folder: where a release is to be written.
+        marks: names of what an earlier one holds.
+
+    Raises:
+        ValueError: it is a file, or a folder that is neither empty nor an earlier release.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; give a new or empty folder by --release.")
+    if folder.is_dir() and any(folder.iterdir()) and not all((folder / mark).exists() for mark in marks):
+        raise ValueError(
+            f"{folder} is not empty and not an earlier release, which would hold {' and '.join(marks)}; give a new or empty folder by "
+            "--release."
+        )
+
+
+def check_apart(folder: str | Path, *sources: str | Path) -> None:
+    """Refuses a folder that overlaps with what is copied to it.
+
+    Args:
+        folder: where a release is to be written.
+        sources: the folders that are read.
+
+    Raises:
+        ValueError: it is one of them, holds one, or lies in one.
+    """
+    target = Path(folder).resolve()
+    for source in map(Path, sources):
+        if target.is_relative_to(source.resolve()) or source.resolve().is_relative_to(target):
+            raise ValueError(f"{folder} is, holds or lies in {source}, which the release is made from; give another --release.")
 
 
 def write_release(
@@ -58,11 +97,15 @@ def release_run(
 
     Raises:
         FileNotFoundError: there is no checkpoint.
+        ValueError: `folder` holds something else than an earlier release, or is the checkpoint or holds it.
     """
     run = Path(run)
     checkpoint = run / "best" if (run / "best").is_dir() else run
     if not (checkpoint / "config.json").is_file():
         raise FileNotFoundError(f"{run} holds no checkpoint; give a run folder with best/, or the folder of a checkpoint.")
+    # The release may lie in the checkpoint's folder, but what is read is the files of that folder itself.
+    check_apart(folder, checkpoint / "config.json")
+    check_replaceable(folder, MODEL_MARKS)
     recipe = run / "recipe.yaml" if checkpoint != run else run.parent / "recipe.yaml"
     config = FerConfig.from_pretrained(checkpoint)
     card = render_card(name, config, results, recipe.read_text(encoding="utf-8") if recipe.is_file() else "")
@@ -74,13 +117,16 @@ def complete_checkpoint(checkpoint: str | Path, folder: str | Path) -> None:
 
     Args:
         checkpoint: folder of the checkpoint.
-        folder: where the release is written; it is made, or its files replaced.
+        folder: where the release is written; it is made, or the files of an earlier release are replaced.
 
     Raises:
         FileNotFoundError: there is no checkpoint.
+        ValueError: `folder` holds something else than an earlier release, or overlaps with the checkpoint.
     """
     if not (Path(checkpoint) / "config.json").is_file():
         raise FileNotFoundError(f"{checkpoint} holds no checkpoint; give the folder of one, or the name of a bundled one.")
+    check_apart(folder, checkpoint)
+    check_replaceable(folder, MODEL_MARKS)
     shutil.copytree(checkpoint, folder, dirs_exist_ok=True)
     for file in PACKAGE.glob("*_fer.py"):
         shutil.copyfile(file, Path(folder) / file.name)
@@ -94,13 +140,16 @@ def release_space(space: str | Path, folder: str | Path) -> None:
 
     Args:
         space: folder of the page.
-        folder: where the release is written; what it held before is lost.
+        folder: where the release is written; an earlier release in it is replaced.
 
     Raises:
         FileNotFoundError: there is no page.
+        ValueError: `folder` holds something else than an earlier release, or overlaps with the page's folder or the package.
     """
     if not (Path(space) / "app.py").is_file():
         raise FileNotFoundError(f"{space} holds no page; give the folder that app.py lies in.")
+    check_apart(folder, space, PACKAGE)
+    check_replaceable(folder, SPACE_MARKS)
     left_out = shutil.ignore_patterns("__pycache__", "*.pyi")
     if Path(folder).is_dir():
         shutil.rmtree(folder)

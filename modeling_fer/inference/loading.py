@@ -65,4 +65,12 @@ def make_pipeline(
             checkpoint.model, image_processor=checkpoint.image_processor, device=where, detector=detector, prior=prior
         )
     except (RuntimeError, AssertionError, ValueError) as error:
-        raise ValueError(f"{device} cannot be used here; try cpu.") from error
+        chosen = device or first_accelerator()
+        # Torch explains a full memory in many sentences.
+        reason = str(error).strip().splitlines()[0].split(". ")[0].rstrip(".")
+        raise ValueError(f"{chosen} cannot be used here ({reason}){'' if chosen == 'cpu' else '; try cpu'}.") from error
+
+
+def first_accelerator() -> str:
+    """What a pipeline without a device of its own runs on: the first accelerator where there is one, else `cpu`."""
+    return str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"

@@ -44,9 +44,7 @@ class OnnxSession:
             self.session: Any = onnxruntime.InferenceSession(self.file, options, providers=["CPUExecutionProvider"])
         # ONNX Runtime's errors have no class in common but this one.
         except Exception as error:
-            raise ValueError(
-                f"{self.file} is no ONNX network that can be read; it may be cut off, or of another kind."
-            ) from error
+            raise ValueError(f"{self.file} is not a readable ONNX network; it may be cut off, or of another kind.") from error
         self.process = os.getpid()
         _sessions.add(self)
 

@@ -1,16 +1,13 @@
 """Photos read one after the other, in this process or in several, with what is drawn of them."""
 
-import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
+from multiprocessing import get_context
 from typing import Any
 
 from PIL import Image
@@ -22,6 +19,7 @@ from modeling_fer.inference.media import Source
 from modeling_fer.inference.memory import release_memory
 from modeling_fer.inference.outputs import encode_picture
 from modeling_fer.inference.visualization import draw_overlay, reduce_photo
+from modeling_fer.inference.workers import end_with_parent
 from modeling_fer.reading_fer import FaceReader
 
 DRAWN_AT_ONCE = 8
@@ -161,7 +159,7 @@ def read_in_processes(
                 yield from ahead.popleft().result()
         except BrokenProcessPool as error:
             raise ChildProcessError(
-                "A process that read photos was ended, perhaps for want of memory; use fewer by --workers."
+                "A process that read photos was killed, perhaps because memory ran out; use fewer by --workers."
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
@@ -182,16 +180,8 @@ def _start_worker(reader: ReaderSettings, settings: PhotoSettings) -> None:
     global _worker
     # Ctrl-C goes to every process; the first one ends the others in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _worker = _Worker(reader.make(), settings)
-
-
-def _end_with_parent() -> None:
-    """A process whose parent was killed would wait for photos for ever."""
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def _read_some(sources: list[Source]) -> list[PhotoResult]:

@@ -5,7 +5,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -21,28 +21,51 @@ Columns = dict[str, type]
 OUTPUT_SUFFIXES = (".jsonl", ".csv", ".parquet")
 DECIMALS = 6
 
+ANSWERS: Columns = {"expression": str, "probability": float}
+DOUBT: Columns = {"uncertain": bool, "expression_set": str}
+TIMES: Columns = {"frame": int, "time": float, "track": int}
+FACE: Columns = {"face": int, **dict.fromkeys(EDGES, int), "detection_score": float}
+SEEN: Columns = {"track": int, "first": float, "last": float, "frames": int}
+OWN_NAMES = {"file", *TIMES, *FACE, *SEEN, *ANSWERS, *DOUBT}
+"""The names of all columns but those of expressions."""
+
+
+def probability_columns(labels: Collection[str]) -> dict[str, str]:
+    """For each expression the name of the column with its probability: its own, or `probability_uncertain` and so on for one that is
+    called as another column is, in tables of faces and of tracks alike.
+
+    >>> probability_columns(["fear", "uncertain"])
+    {'fear': 'fear', 'uncertain': 'probability_uncertain'}
+    """
+    taken = set(labels)
+    names: dict[str, str] = {}
+    for label in labels:
+        name = label
+        while name in OWN_NAMES or (name != label and name in taken):
+            name = f"probability_{name}"
+        names[label] = name
+    return names
+
 
 def face_columns(labels: Sequence[str], timed: bool, sets: bool = False) -> Columns:
     """The columns of a table of faces.
 
     Args:
-        labels: all expressions; each has a column for its probability.
+        labels: all expressions; each has a column for its probability, see `probability_columns`.
         timed: whether there are videos, whose rows have the frame's number, its time in seconds, and the face's track.
         sets: whether the sets of expressions are told.
     """
-    times: Columns = {"frame": int, "time": float, "track": int} if timed else {}
-    boxes: Columns = dict.fromkeys(EDGES, int)
-    return {"file": str, **times, "face": int, **boxes, "detection_score": float, **_answer_columns(labels, sets)}
+    return {"file": str, **(TIMES if timed else {}), **FACE, **_answer_columns(labels, sets)}
 
 
 def track_columns(labels: Sequence[str], sets: bool = False) -> Columns:
     """The columns of a table of the faces that were followed through videos; `labels` and `sets` as for `face_columns`."""
-    return {"file": str, "track": int, "first": float, "last": float, "frames": int, **_answer_columns(labels, sets)}
+    return {"file": str, **SEEN, **_answer_columns(labels, sets)}
 
 
 def _answer_columns(labels: Sequence[str], sets: bool) -> Columns:
-    doubt: Columns = {"uncertain": bool, **({"expression_set": str} if sets else {})}
-    return {"expression": str, "probability": float, **dict.fromkeys(labels, float), **doubt}
+    doubt = DOUBT if sets else {"uncertain": bool}
+    return {**ANSWERS, **dict.fromkeys(probability_columns(labels).values(), float), **doubt}
 
 
 def face_rows(
@@ -81,10 +104,11 @@ def track_row(name: str, track: "TrackSummary", sets: float | None = None) -> Ro
 
 
 def _answer_row(answer: Answer, sets: float | None) -> Row:
-    shortened = {label: _short(score) for label, score in answer.scores.items()}
+    names = probability_columns(answer.scores)
+    shortened = {names[label]: _short(score) for label, score in answer.scores.items()}
     chosen = {} if sets is None else {"expression_set": " | ".join(answer.expression_set(sets))}
     best = answer.expression
-    return {"expression": best, "probability": shortened[best], **shortened, "uncertain": answer.uncertain, **chosen}
+    return {"expression": best, "probability": shortened[names[best]], **shortened, "uncertain": answer.uncertain, **chosen}
 
 
 def _short(number: float | None) -> float | None:

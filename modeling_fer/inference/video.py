@@ -28,6 +28,9 @@ NETWORK_SECONDS = 20.0
 LIVE_SEARCH_SECONDS = 1.0
 """How often the whole picture of a camera is searched for faces."""
 
+BATCH_SIZE = 8
+"""Faces of a video that go through the network at once: their frames, which may be large, wait in memory until then."""
+
 CAMERA_FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "vfwcap"}
 
 
@@ -106,7 +109,7 @@ def read_frames(source: str | Path, fps: float) -> Iterator[Frame]:
         reason = error.strerror or error
         if found:
             raise ValueError(f"{source} breaks off ({reason}); what was read so far is kept.") from error
-        raise ValueError(f"{source} is no video that can be read ({reason}).") from error
+        raise ValueError(f"{source} cannot be read as a video ({reason}).") from error
     if not found:
         raise ValueError(f"{source} holds no whole frame.")
 
@@ -241,11 +244,12 @@ def analyse_video(
     source: str | Path,
     fps: float = 5.0,
     smoothing: float = 0.4,
-    batch_size: int = 8,
+    batch_size: int = BATCH_SIZE,
     prior: float | None = None,
     live: bool = False,
     num_workers: int | None = None,
     search_every: float | None = None,
+    detect: bool = True,
 ) -> Iterator[tuple[Frame, Faces]]:
     """The faces of a video, frame by frame, while it is read.
 
@@ -260,6 +264,7 @@ def analyse_video(
         num_workers: threads that search frames ahead, each a frame of its own; one a core if not given, and none where it is live.
         search_every: seconds from one search of a whole frame to the next; between, faces are looked for near where they were, which
             is several times as fast, and by one thread. 0 searches every frame; a second where it is live, else 0, if not given.
+        detect: False where each frame is the crop of a face already; nothing is searched then.
 
     Returns:
         Each frame with its faces, whose `scores` are smoothed along the face's `track`; `scores_of_frame` are those of the frame alone.
@@ -281,11 +286,11 @@ def analyse_video(
 
     if num_workers is None:
         num_workers = 0 if live else min(MOST_THREADS, usable_cores())
-    if search_every > 0:
+    if search_every > 0 and detect:
         reader, num_workers = searching_near(fer.reader, max(1, round(search_every * fps))), min(1, num_workers)
     else:
         reader = fer.reader
-    options: dict[str, Any] = {"batch_size": 1 if live else batch_size, "num_workers": num_workers}
+    options: dict[str, Any] = {"batch_size": 1 if live else batch_size, "num_workers": num_workers, "detect": detect}
     if prior is not None:
         options["prior"] = prior
     follower = FaceFollower(fps, smoothing)

@@ -1,6 +1,5 @@
 """What a recipe describes, built: configuration, processor, data, first weights, optimizer, schedule and sampler."""
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -52,16 +51,14 @@ def choose_precision(setting: str, device: str) -> str:
 def share_batch_statistics(model: FerForImageClassification) -> nn.Module:
     """A model whose batch normalization takes mean and variance over the batches of all processes. timm's own way keeps the activations
     that its normalization layers hold."""
+    shared: nn.Module
     if model.config.backbone is None:
-        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    from timm.layers import convert_sync_batchnorm
+        shared = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    else:
+        from timm.layers.norm_act import convert_sync_batchnorm
 
-    return convert_sync_batchnorm(model)
-
-
-def digest_targets(columns: FaceColumns) -> str:
-    """A digest of the labels of a data set, in their order."""
-    return hashlib.sha256(columns.targets.numpy().tobytes()).hexdigest()
+        shared = convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    return shared
 
 
 def build_config(recipe: Recipe, label_names: list[str], auxiliary_names: Sequence[str] = ()) -> FerConfig:

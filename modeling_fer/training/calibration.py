@@ -51,7 +51,8 @@ def shared_places(model: FerForImageClassification) -> list[int]:
 
 @torch.no_grad()
 def join_outputs(model: FerForImageClassification, auxiliary_share: float, auxiliary_label_shares: Sequence[float]) -> None:
-    """Makes a model's output layer the join of its own and the auxiliary one, and its label_shares those of both.
+    """Makes a model's output layer the join of its own and the auxiliary one, and its label_shares those of both; its configuration
+    then has the auxiliary_share.
 
     The join of two linear layers is one: it costs nothing in use. The auxiliary output layer stays beside it.
 
@@ -70,6 +71,7 @@ def join_outputs(model: FerForImageClassification, auxiliary_share: float, auxil
     logs, auxiliary_logs = (
         torch.tensor(shares).double().log() for shares in (model.config.label_shares, auxiliary_label_shares)
     )
+    model.config.auxiliary_share = auxiliary_share
     model.config.label_shares = join_scores(logs, auxiliary_logs, places, auxiliary_share).softmax(dim=0).tolist()
 
 

@@ -1,7 +1,7 @@
 """Cross-validation by subject: one recipe, trained and measured once a fold (section IV of Ferreira et al., IEEE Access 6, 2018).
 
-Its folder holds recipe.yaml, results.json, and for each fold a run folder with result.json. Stopped and started again, it leaves
-finished folds as they are and resumes the one that was interrupted.
+Its folder holds recipe.yaml, folds.json (what the folds were drawn from), results.json, and for each fold a run folder with
+result.json. Stopped and started again, it leaves finished folds as they are and resumes the one that was interrupted.
 """
 
 import json
@@ -14,23 +14,27 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from modeling_fer.data.columns import FaceColumns
+from modeling_fer.data.digests import digest
 from modeling_fer.data.splits import Fold, subject_folds
 from modeling_fer.image_processing_fer import FerImageProcessor
 from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.training.environment import read_environments
 from modeling_fer.training.evaluation import ExpressionMetrics, predict_columns
-from modeling_fer.training.json_files import write_json
+from modeling_fer.training.json_files import read_kept, write_json
 from modeling_fer.training.recipe import Recipe, check_same_recipe, write_recipe
 from modeling_fer.training.run_folder import restore_folder
 from modeling_fer.training.trainer import Trainer
 
 AVERAGED = ("accuracy", "uar", "macro_f1")
 
+DIFFERENCES = {"content": "other images or labels", "positions": "other people in its folds"}
+"""How digests that differ are told."""
+
 
 def start_cross_validation(
     recipe: Recipe, columns: FaceColumns, subjects: Sequence[str | int], folder: str | Path, folds: int = 10
 ) -> list[Fold]:
-    """Draws the folds, and writes the recipe into the folder.
+    """Draws the folds, and writes into the folder the recipe and what the folds were drawn from.
 
     Args:
         recipe: what to train; its seed draws the folds too, so that every recipe with the same seed is measured on the same ones.
@@ -40,15 +44,44 @@ def start_cross_validation(
         folds: number of folds.
 
     Raises:
-        ValueError: the folder was started with another recipe, or there are too few subjects.
+        ValueError: the folder was started with another recipe, on other data or in other folds, or there are too few subjects.
     """
     folder = Path(folder)
     if (folder / "recipe.yaml").is_file():
         check_same_recipe(recipe, folder)
     split = subject_folds(columns.labels.tolist(), subjects, folds, seed=recipe.seed)
+    drawn = describe_folds(columns, split)
+    check_same_folds(drawn, folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_recipe(recipe, folder / "recipe.yaml")
+    write_json(folder / "folds.json", drawn)
     return split
+
+
+def describe_folds(columns: FaceColumns, folds: Sequence[Fold]) -> dict[str, Any]:
+    """What the result of each fold belongs to: how many folds and images there are, a digest of the images with their labels, and one
+    of the positions that each fold has.
+    """
+    positions = digest(part for fold in folds for part in (fold.train, fold.validation, fold.test))
+    return {"folds": len(folds), "images": len(columns), "content": columns.digest(), "positions": positions}
+
+
+def check_same_folds(drawn: dict[str, Any], folder: Path) -> None:
+    """Refuses to go on in a folder whose folds were drawn otherwise, as their results would be taken for those of the new ones. A
+    folder of an earlier version, which does not say how they were drawn, is gone on with.
+
+    Args:
+        drawn: from `describe_folds`.
+        folder: of the cross-validation.
+
+    Raises:
+        ValueError: they differ.
+    """
+    written = read_kept(folder / "folds.json")
+    for key, value in drawn.items():
+        if written.get(key, value) != value:
+            before = DIFFERENCES.get(key, f"{written[key]} {key}, not {value}")
+            raise ValueError(f"{folder} was started with {before}; go on with the same data and folds, or give another folder.")
 
 
 def cross_validate(

@@ -11,6 +11,7 @@ import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
 from torch import Tensor
 
+from modeling_fer.configuration_fer import FerConfig
 from modeling_fer.data.columns import FaceColumns
 from modeling_fer.data.source import usual_name
 from modeling_fer.image_processing_fer import FerImageProcessor
@@ -147,6 +148,44 @@ def rename_columns(columns: FaceColumns, names: list[str], renamed: Mapping[str,
     return replace(columns, label_names=new_names)
 
 
+def answer_names(config: FerConfig, auxiliary: bool) -> list[str]:
+    """The classes that a model answers by its first output layer, or by its second one.
+
+    Raises:
+        ValueError: it has no second one.
+    """
+    if not auxiliary:
+        return list(config.id2label.values())
+    if not config.auxiliary_labels:
+        raise ValueError("The checkpoint has no second output layer; measure its first one.")
+    return list(config.auxiliary_labels)
+
+
+def shared_classes(columns: FaceColumns, names: Sequence[str], without: Sequence[str] = ()) -> list[str]:
+    """The classes that a data set and a model share, in the data set's order.
+
+    Args:
+        columns: the data set, with or without its images.
+        names: of the model's classes.
+        without: classes that are left out.
+
+    Raises:
+        ValueError: the data set has no class among `without`, or they share no class or none that has an image.
+    """
+    unknown = [name for name in without if name not in columns.label_names]
+    if unknown:
+        raise ValueError(f"The data set has no class {unknown[0]!r}; it has {', '.join(columns.label_names)}.")
+    shared = [name for name in columns.label_names if name in names and name not in without]
+    if not shared:
+        raise ValueError(
+            f"The data set's classes {', '.join(columns.label_names)} and the model's, {', '.join(names)}, have no name in common; "
+            "say which is which by --map."
+        )
+    if not {columns.label_names[label] for label in columns.labels.unique().tolist()} & set(shared):
+        raise ValueError(f"The data set has no image of the classes that it shares with the model, {', '.join(shared)}.")
+    return shared
+
+
 def evaluate_columns(
     model: FerForImageClassification,
     processor: FerImageProcessor,
@@ -163,7 +202,7 @@ def evaluate_columns(
         columns: the data set; classes are matched by name.
         without: classes whose images are left out.
         mirrored: average the probabilities of each image with those of its mirror image.
-        auxiliary: let the second output layer answer, which has no prior.
+        auxiliary: use the second output layer's answers, which have no prior.
         prior_strength: in [0, 1]; the checkpoint's where it is None.
 
     Returns:
@@ -175,23 +214,11 @@ def evaluate_columns(
         ValueError: the data set has no class among `without`, model and data set share no class or none that has an image, or the
             model has no second output layer.
     """
-    if auxiliary and not model.config.auxiliary_labels:
-        raise ValueError("The checkpoint has no second output layer; measure its first one.")
-    names = list((model.config.auxiliary_labels if auxiliary else None) or model.config.id2label.values())
-    unknown = [name for name in without if name not in columns.label_names]
-    if unknown:
-        raise ValueError(f"The data set has no class {unknown[0]!r}; it has {', '.join(columns.label_names)}.")
-    shared = [name for name in columns.label_names if name in names and name not in without]
-    if not shared:
-        raise ValueError(
-            f"The data set's classes {', '.join(columns.label_names)} and the model's, {', '.join(names)}, have no name in common; "
-            "say which is which by --map."
-        )
+    names = answer_names(model.config, auxiliary)
+    shared = shared_classes(columns, names, without)
     position = torch.tensor([shared.index(name) if name in shared else -1 for name in columns.label_names])
     labels = position[columns.labels]
     kept = labels >= 0
-    if not kept.any():
-        raise ValueError(f"The data set has no image of the classes that it shares with the model, {', '.join(shared)}.")
     looks = [columns, replace(columns, images=columns.images.flip(3))] if mirrored else [columns]
     answers = [predict_logits(model, processor, look, prior_strength)[int(auxiliary)] for look in looks]
     probabilities = torch.stack([cast(Tensor, logits).softmax(dim=1) for logits in answers]).mean(dim=0)[kept]

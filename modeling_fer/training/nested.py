@@ -9,14 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import optuna
 import yaml
 
 from modeling_fer.data.columns import FaceColumns
 from modeling_fer.data.splits import Fold
 from modeling_fer.training.cross_validation import measure_fold, read_fold, write_summary
 from modeling_fer.training.recipe import Recipe
-from modeling_fer.training.search import Grid, name_settings, open_storage, search, train_and_validate
+from modeling_fer.training.search import (
+    Grid,
+    finished_trials,
+    name_settings,
+    open_storage,
+    open_study,
+    search,
+    train_and_validate,
+)
 
 
 @dataclass(frozen=True)
@@ -107,9 +114,12 @@ def search_fold(nested: Nested, fold: Fold, folder: Path, cpu: bool) -> dict[str
         recipe, columns = nested.prepare(tried)
         return recipe, [(columns.select(fold.train), columns.select(fold.validation))]
 
-    study = search(nested.grid, train_and_validate(inner, cpu), folder, open_storage(str(folder / "study.log")))
-    if not study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.COMPLETE]):
-        raise FloatingPointError(f"none of the grid's combinations could be trained in {folder}.")
+    study = open_study(nested.grid, open_storage(str(folder / "study.log")))
+    search(study, nested.grid, train_and_validate(inner, cpu), folder)
+    try:
+        finished_trials(study)
+    except FloatingPointError as error:
+        raise FloatingPointError(f"in {folder} {error}") from error
     settings = study.best_params
     test = nested.prepare(settings)[1].select(fold.test)
     return measure_fold(folder / name_settings(settings) / "split-1", test, folder, settings=settings)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import yaml
 
 from modeling_fer.configuration_fer import FerConfig
+from modeling_fer.data.landmarks import LANDMARK_POINTS
 from modeling_fer.data.targets import TARGETS
 from modeling_fer.training.augmentation import AugmentationConfig
 from modeling_fer.training.settings import check_range, fit, fit_fields
@@ -18,7 +19,6 @@ from modeling_fer.training.settings import check_range, fit, fit_fields
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("decay", "cosine")
 MIXED_PRECISION = ("auto", "no", "bf16", "fp16")
-LANDMARK_POINTS = ("inner", "all")
 SELECTIONS = ("best", "loss", "last")
 
 
@@ -122,7 +122,7 @@ class Recipe:
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
             ("mixed_precision", MIXED_PRECISION),
-            ("landmark_points", LANDMARK_POINTS),
+            ("landmark_points", tuple(LANDMARK_POINTS)),
             ("selection", SELECTIONS),
         ):
             if getattr(self, name) not in choices:

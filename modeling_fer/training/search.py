@@ -1,10 +1,12 @@
 """Grid search over a recipe's settings, as in section IV-A of Ferreira et al. (IEEE Access 6, 2018), by Optuna.
 
-The study lies in a storage that several machines may share: each takes combinations that no other has tried. Nothing is ever
-measured on test images.
+The study lies in a storage that several machines may share: each takes combinations that no other has tried. It holds what it
+searches, and refuses to go on with something else. Nothing is ever measured on test images.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ from modeling_fer.training.run_folder import restore_folder
 from modeling_fer.training.trainer import Trainer
 
 Grid = dict[str, list[Any]]
+
+FAILURES = (FloatingPointError, ValueError)
+"""What ends one combination and not the search."""
 
 PAPER_GRID: Grid = {
     "model.facial_parts_weight": [1.0, 5.0, 10.0],
@@ -68,38 +73,113 @@ def open_storage(address: str) -> BaseStorage:
     return JournalStorage(JournalFileBackend(address))
 
 
-def search(
-    grid: Mapping[str, Sequence[Any]],
-    measure: Callable[[dict[str, Any], Path], float],
-    folder: str | Path,
-    storage: BaseStorage,
-    name: str = "search",
-    trials: int | None = None,
-) -> optuna.Study:
-    """Tries combinations of a grid until all are tried; several processes with one storage share the work.
+@dataclass(frozen=True)
+class Searched:
+    """What the combinations of a study have in common; with another grid, recipe or data set their scores do not compare.
+
+    Attributes:
+        recipe: its settings before those of a combination take their place.
+        data: a digest of the images with their labels.
+        splits: folds that are validated on; None for a data set with a split for that.
+    """
+
+    recipe: Recipe
+    data: str
+    splits: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON holds it."""
+        recipe = json.loads(json.dumps(self.recipe.to_dict()))
+        return {"recipe": recipe, "data": self.data, "splits": self.splits}
+
+
+def open_study(grid: Grid, storage: BaseStorage, name: str = "search", searched: Searched | None = None) -> optuna.Study:
+    """A new study, or the one that the storage has.
 
     Args:
         grid: values for each setting of a recipe, by its name as `read_recipe` takes it.
-        measure: gives the accuracy of some settings, to be maximized, working in the folder it is given.
-        folder: where each combination gets a folder of its own, in which a stopped one goes on.
         storage: from `open_storage`.
         name: of the study within the storage.
-        trials: try so many combinations at most; all of them if None.
+        searched: what the study is of; not looked at if None. A study of an earlier version, which does not say it, is gone on with.
 
-    Returns:
-        The study. Combinations that fail, by impossible settings or a diverging loss, are in it as failed.
+    Raises:
+        ValueError: the storage has the study with another grid, recipe or data set.
     """
     sampler = GridSampler({key: list(values) for key, values in grid.items()}, seed=0)
     study = optuna.create_study(study_name=name, storage=storage, sampler=sampler, direction="maximize", load_if_exists=True)
+    if searched is not None:
+        keep_searched(study, {**searched.to_dict(), "grid": grid})
+    return study
+
+
+def keep_searched(study: optuna.Study, now: dict[str, Any]) -> None:
+    """Writes into a study what it is of, or refuses what differs from that."""
+    written = study.user_attrs
+    for key, value in now.items():
+        if key not in written:
+            study.set_user_attr(key, value)
+        elif written[key] != value:
+            before = tell_difference(key, written[key], value)
+            raise ValueError(
+                f"The study {study.study_name!r} was started with {before}; go on in the same way, or give another --output, and "
+                "another --storage if you gave one."
+            )
+
+
+def tell_difference(key: str, before: Any, now: Any) -> str:
+    """How a study was started, where that differs from what it is to go on with."""
+    if key == "data":
+        return "other images or labels"
+    if key == "recipe":
+        key = next(setting for setting in {**before, **now} if before.get(setting) != now.get(setting))
+        before, now = before.get(key), now.get(key)
+    return f"{key} = {before}, not {now}"
+
+
+def search(
+    study: optuna.Study,
+    grid: Grid,
+    measure: Callable[[dict[str, Any], Path], float],
+    folder: str | Path,
+    trials: int | None = None,
+) -> None:
+    """Tries combinations of a grid until all are tried; several processes with one storage share the work.
+
+    Args:
+        study: from `open_study`. Combinations that fail, by impossible settings or a diverging loss, are kept in it as failed, with the
+            reason.
+        grid: what the study was opened with.
+        measure: gives the accuracy of some settings, to be maximized, working in the folder it is given.
+        folder: where each combination gets a folder of its own, in which a stopped one goes on.
+        trials: try so many combinations at most; all of them if None.
+    """
 
     def objective(trial: optuna.Trial) -> float:
         settings = {key: trial.suggest_categorical(key, list(values)) for key, values in grid.items()}
-        return measure(settings, Path(folder) / name_settings(settings))
+        try:
+            return measure(settings, Path(folder) / name_settings(settings))
+        except FAILURES as error:
+            trial.set_user_attr("reason", " ".join(str(error).split()))
+            raise
 
     untried = count_combinations(grid) - sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
     if untried > 0:
-        study.optimize(objective, n_trials=trials, catch=(FloatingPointError, ValueError))
-    return study
+        study.optimize(objective, n_trials=trials, catch=FAILURES)
+
+
+def finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """The combinations that were measured.
+
+    Raises:
+        FloatingPointError: none was; the sentence says why the first failed.
+    """
+    trials = study.get_trials(deepcopy=False)
+    done = [trial for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
+    if trials and not done:
+        reasons = [trial.user_attrs["reason"] for trial in trials if "reason" in trial.user_attrs]
+        why = f"; the first failed because: {reasons[0]}" if reasons else "."
+        raise FloatingPointError(f"none of the {len(trials)} combinations that were tried could be trained{why}")
+    return done
 
 
 def count_combinations(grid: Mapping[str, Sequence[Any]]) -> int:

@@ -6,11 +6,11 @@ from pathlib import Path
 from datasets import Dataset
 
 from modeling_fer.data import load_labelled
-from modeling_fer.data.columns import decode_columns
+from modeling_fer.data.columns import decode_columns, read_labels
 from modeling_fer.data.landmarks import LANDMARK_POINTS
 from modeling_fer.data.prepared import load_whole
 from modeling_fer.inference.loading import Checkpoint
-from modeling_fer.training.evaluation import evaluate_columns, rename_columns, unused_columns
+from modeling_fer.training.evaluation import answer_names, evaluate_columns, rename_columns, shared_classes, unused_columns
 from modeling_fer.training.measurement import Measurement, Result
 
 
@@ -71,8 +71,7 @@ def measure(
     columns = decode_columns(
         dataset.remove_columns(unused_columns(dataset)), checkpoint.image_processor, LANDMARK_POINTS["all"]
     )
-    names = checkpoint.model.config.auxiliary_labels if measurement.auxiliary else checkpoint.model.config.id2label.values()
-    columns = rename_columns(columns, list(names or ()), renamed or {})
+    columns = rename_columns(columns, answer_names(checkpoint.model.config, measurement.auxiliary), renamed or {})
     scores = evaluate_columns(
         checkpoint.model,
         checkpoint.image_processor,
@@ -83,6 +82,23 @@ def measure(
         measurement.prior_strength,
     )
     return Result(measurement, scores)
+
+
+def check_measurement(
+    checkpoint: Checkpoint, measurement: Measurement, dataset: Dataset, renamed: Mapping[str, str] | None = None
+) -> None:
+    """Whether `measure` can be run, by what is known without looking at an image.
+
+    Args:
+        checkpoint, measurement, dataset, renamed: as for `measure`.
+
+    Raises:
+        ValueError: as for `measure`.
+    """
+    names = answer_names(checkpoint.model.config, measurement.auxiliary)
+    if measurement.prior_strength:
+        checkpoint.model.check_prior(measurement.prior_strength)
+    shared_classes(rename_columns(read_labels(dataset), names, renamed or {}), names, measurement.without)
 
 
 def plan_suite(checkpoint: Checkpoint, data: str | Path, added: Sequence[str | Path] = ()) -> list[tuple[Measurement, Dataset]]:

@@ -39,7 +39,6 @@ from modeling_fer.training.building import (
     check_landmarks,
     choose_precision,
     default_device,
-    digest_targets,
     fitting_batch,
     initial_model,
     learning_rate_factor,
@@ -190,7 +189,7 @@ class Trainer:
         ]
         part, parts = self.accelerator.process_index, self.accelerator.num_processes
         self.augment = Augmentation(recipe.augmentation, self.augmenting, part, parts)
-        self.progress = Progress(processes=parts, data=digest_targets(train) if isinstance(train, FaceColumns) else "streamed")
+        self.progress = Progress(processes=parts, data=train.digest() if isinstance(train, FaceColumns) else "streamed")
         self.accelerator.register_for_checkpointing(self.progress, self.average, self.scheduler)
         if resume:
             self.load_state()

@@ -3,11 +3,12 @@
 import json
 
 import pytest
+from datasets import Dataset, Features
 from helpers import MODEL, changed, columns, fer, plain, save, write, write_prepared
 from typer.testing import CliRunner
 
 import modeling_fer_cli
-from modeling_fer.commands.search import choose_pairs
+from modeling_fer.commands.search import choose_validation
 from modeling_fer.data.face_preparer import PrepareSettings
 from modeling_fer.data.prepare import finish, prepare
 from modeling_fer.data.readers import read_source
@@ -51,7 +52,7 @@ def test_a_run_is_trained_and_another_in_its_folder_refused(recipe, tmp_path):
     assert fer(*command).returncode == 0
     before = (tmp_path / "run/metrics.jsonl").read_text()
     again = fer(*command)
-    assert again.returncode == 2 and "holds a run already; go on with it by --resume" in plain(again.stderr)
+    assert again.returncode == 2 and "holds a run already; continue it with --resume" in plain(again.stderr)
     assert (tmp_path / "run/metrics.jsonl").read_text() == before
     longer = fer(*command, "--resume", "--set", "epochs=2")
     assert longer.returncode == 0 and "epoch 2: loss" in longer.stdout, longer.stderr
@@ -91,6 +92,40 @@ def test_a_trained_network_is_calibrated(target, recipe, tmp_path):
     assert nothing.returncode == 2 and "recipe.yaml does not exist; give a run folder" in plain(nothing.stderr)
 
 
+def spoil_images(file) -> None:
+    """Makes the images of a prepared data set such that decoding one fails."""
+    dataset = Dataset.from_parquet(str(file), cache_dir=str(file.parent / "cache"))
+    features = dataset.features
+    spoilt = [{"bytes": b"no image", "path": None}] * len(dataset)
+    dataset.remove_columns("image").add_column("image", spoilt).cast(
+        Features({name: features[name] for name in [*dataset.remove_columns("image").column_names, "image"]})
+    ).to_parquet(str(file))
+
+
+def test_calibration_looks_at_labels_alone_of_training_images_and_joins_once(recipe, tmp_path):
+    data = write_prepared(tmp_path / "data", 40)
+    fer("train", recipe, "--data", data, "--output", tmp_path / "run", "--cpu", "--set", "target=both")
+    spoil_images(data / "train.parquet")
+    command = ["calibrate", tmp_path / "run", "--data", data, "--auxiliary-share", "0.3", "--output"]
+    done = fer(*command, tmp_path / "run/joined")
+    assert done.returncode == 0, done.stderr
+    config = json.loads((tmp_path / "run/joined/config.json").read_text())
+    assert config["auxiliary_share"] == 0.3 and sum(config["label_shares"]) == pytest.approx(1)
+    again = fer("calibrate", tmp_path / "run/joined", "--data", data)
+    assert again.returncode == 2 and "joined is joined already, its second label set counting 0.3" in plain(again.stderr)
+
+
+def test_calibration_names_its_label_set_and_refuses_a_second_one_that_is_not_there(recipe, tmp_path):
+    data = write_prepared(tmp_path / "data", 40)
+    fer("train", recipe, "--data", data, "--output", tmp_path / "run", "--cpu", "--set", "target=label")
+    shown = fer("calibrate", tmp_path / "run", "--data", data, "--table", tmp_path / "table.json")
+    assert "labels" in shown.stdout and "votes" not in shown.stdout
+    assert set(json.loads((tmp_path / "table.json").read_text())["0"]["0.5"]) == {"labels"}
+    # Told before the data are looked for.
+    done = fer("calibrate", tmp_path / "run", "--data", "nowhere", "--auxiliary-share", "0.3", "--output", tmp_path / "new")
+    assert done.returncode == 2 and "has no second label set; leave --auxiliary-share out" in plain(done.stderr)
+
+
 @pytest.mark.parametrize("option", ["--prior", "--auxiliary-share"])
 def test_calibration_that_writes_nothing_takes_no_choice(option, tmp_path):
     done = fer("calibrate", tmp_path, "--data", tmp_path, option, 0, "--table", tmp_path / "table.json")
@@ -128,7 +163,7 @@ def test_prepared_data_in_which_no_image_has_landmarks_is_refused(recipe, tmp_pa
 
 def test_search_validates_on_folds_only_where_there_are_subjects_and_no_splits(tmp_path):
     weakly = Recipe(model={**MODEL, "regularization": "weakly"}, batch_size=16)
-    [(train, validation)] = choose_pairs(weakly, str(write_prepared(tmp_path / "splits", 20)), 2)(weakly)
+    [(train, validation)] = choose_validation(weakly, str(write_prepared(tmp_path / "splits", 20))).pairs_of(weakly)
     assert (len(train), len(validation)) == (20, 20)
     rows = ["image,label,subject"]
     for number in range(60):
@@ -137,7 +172,7 @@ def test_search_validates_on_folds_only_where_there_are_subjects_and_no_splits(t
     source = read_source("table", write(tmp_path / "faces.csv", "\n".join(rows)))
     settings = PrepareSettings(image_size=24, landmarks="none", cropped=True)
     finish(prepare(source, settings, tmp_path / "people"), source, settings, tmp_path / "people")
-    pairs = choose_pairs(weakly, str(tmp_path / "people"), 2)(weakly)
+    pairs = choose_validation(weakly, str(tmp_path / "people"), 2).pairs_of(weakly)
     # A tenth of the people is kept for the test of each fold.
     assert len(pairs) == 2 and all(len(train) + len(validation) == 54 for train, validation in pairs)
 

@@ -221,7 +221,8 @@ def test_every_kind_of_photo_and_video_in_a_folder(small, tmp_path):
     for name in ("notes.txt", "program.ts", "x.pdf"):
         (tmp_path / name).write_text("const one = 1;", encoding="utf-8")
     (tmp_path / "._f.JPG").write_bytes(b"\0\5\x16\7")
-    os.mkfifo(tmp_path / "pipe.jpg")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.jpg")
     done = fer("predict", tmp_path, "--output", tmp_path / "faces.csv")
     assert done.returncode == 0, done.stderr
     note, animation = sorted(done.stderr.splitlines(), key=lambda line: "animation" in line)

@@ -65,3 +65,16 @@ def test_crops_are_cut_anew_by_their_face(photo, noise):
     [face] = MtcnnDetector()(widen(crop, 24))
     assert recut["image"][0].size == (round(face_size(face.box)),) * 2
     np.testing.assert_array_equal(recut["image"][1], dataset["image"][1])
+    assert {image.mode for image in recut["image"]} == {"L"}
+
+
+def test_crops_in_colour_stay_in_colour_when_they_are_cut_anew(photo, noise):
+    crop = photo.crop((150, 40, 300, 190)).resize((48, 48))
+    pixels = {"image": [crop, noise.resize((48, 48))], "label": [0, 0]}
+    dataset = Dataset.from_dict(pixels, features=Features(image=Image(), label=ClassLabel(names=["a"])))
+    face, none = recut_faces(dataset, MtcnnDetector(), FaceCropper(48))["image"]
+    assert face.mode == none.mode == "RGB"
+    np.testing.assert_array_equal(none, dataset["image"][1])
+    # A face is redder than it is blue.
+    red, _, blue = np.asarray(face).reshape(-1, 3).mean(0)
+    assert red > blue + 20

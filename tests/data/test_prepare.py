@@ -1,7 +1,11 @@
 import csv
 import json
+import os
+import signal
 import subprocess
+import sys
 import time
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +15,15 @@ from datasets import load_dataset
 from helpers import FER, OFFLINE, draw_face, fer, plain, save, write, write_prepared
 from PIL import Image
 
-from modeling_fer.data.face_preparer import PrepareSettings, given_face
+from modeling_fer.data.face_preparer import PrepareSettings, given_face, prepared_features
 from modeling_fer.data.landmarks import FanLandmarks
-from modeling_fer.data.prepare import finish, prepare
+from modeling_fer.data.prepare import finish, is_finished, plan_shards, prepare, run_shards
 from modeling_fer.data.prepared import load_whole
 from modeling_fer.data.readers import read_source
 from modeling_fer.data.source import Sample, Source
 from modeling_fer.data.targets import choose_target
 from modeling_fer.faces_fer import Face, FaceCropper, MtcnnDetector
+from modeling_fer.images_fer import open_image
 
 
 @pytest.fixture
@@ -125,6 +130,25 @@ def test_photos_are_turned_as_the_camera_was_held(tmp_path):
     assert Sample("a", "smile", file=tmp_path / "a.jpg", box=(0, 0, 9, 9)).open().size == (40, 20)
 
 
+@pytest.mark.parametrize("name", ["clear.png", "gray and clear.png", "deep.png", "whole.tif", "float.tif", "palette.png"])
+def test_training_sees_the_pixels_that_a_network_is_used_on(tmp_path, name):
+    levels = np.linspace(0, 1, 20 * 24).reshape(20, 24)
+    colours = np.stack([levels, levels.T.reshape(20, 24), 1 - levels, levels > 0.5], axis=2)
+    image = {
+        "clear.png": Image.fromarray((colours * 255).astype(np.uint8), "RGBA"),
+        "gray and clear.png": Image.fromarray((colours * 255).astype(np.uint8), "RGBA").convert("LA"),
+        "deep.png": Image.fromarray((levels * 65535).astype(np.uint16)),
+        "whole.tif": Image.fromarray((levels * 65535).astype(np.int32)),
+        "float.tif": Image.fromarray(levels.astype(np.float32)),
+        "palette.png": Image.fromarray((colours * 255).astype(np.uint8), "RGBA").quantize(16),
+    }[name]
+    image.save(tmp_path / name)
+    used = open_image(tmp_path / name)
+    for sample in (Sample(name, "smile", file=tmp_path / name), Sample(name, "smile", content=(tmp_path / name).read_bytes())):
+        np.testing.assert_array_equal(sample.open(), used)
+    assert np.ptp(used) > 150
+
+
 def test_a_second_preparation_leaves_nothing_of_the_first(tmp_path):
     crops = many_crops(tmp_path / "crops", 8)
     for images in (3, 10):
@@ -146,6 +170,87 @@ def test_work_is_resumed_and_other_settings_are_refused(tmp_path):
         prepare(source, PrepareSettings(image_size=64, landmarks="detector", sigma=4.0), tmp_path / "out")
     with pytest.raises(ValueError, match="begun with other images"):
         prepare(Source(source.label_names, source.samples[:3]), OFFLINE, tmp_path / "out")
+
+
+def test_corrected_data_is_not_what_was_prepared_before(tmp_path):
+    save(tmp_path / "a.png", size=40)
+    save(tmp_path / "b.png", size=40)
+    settings = PrepareSettings(image_size=32, landmarks="none", cropped=True)
+    out = tmp_path / "out"
+
+    def read(*rows):
+        return read_source("table", write(tmp_path / "faces.csv", "\n".join(["image,label,split,subject,votes", *rows])))
+
+    first = ("a.png,smile,train,A,", "b.png,frown,train,B,")
+    source = read(*first)
+    finish(prepare(source, settings, out), source, settings, out)
+    assert is_finished(read(*first), settings, out)
+    assert is_finished(read(*first), PrepareSettings(**{**vars(settings), "device": "cpu:0"}), out)
+    corrected = [
+        ("a.png,frown,train,A,", "b.png,smile,train,B,"),
+        ("a.png,smile,test,A,", "b.png,frown,train,B,"),
+        ("a.png,smile,train,C,", "b.png,frown,train,B,"),
+        ('a.png,smile,train,A,"[1,0,0,0,0,0,0,0,0,0]"', "b.png,frown,train,B,"),
+    ]
+    assert not any(is_finished(read(*rows), settings, out) for rows in corrected)
+    source = read(*first)
+    source.form = "imagefolder"
+    assert not is_finished(source, settings, out)
+    save(tmp_path / "a.png", size=41)
+    assert not is_finished(read(*first), settings, out)
+
+    prepare(read(*first), settings, out)
+    with pytest.raises(ValueError, match="begun with other image files, labels, splits, subjects, votes, boxes or landmarks"):
+        prepare(read(*corrected[0]), settings, out)
+    again = read(*corrected[0])
+    finish(prepare(again, settings, tmp_path / "again"), again, settings, tmp_path / "again")
+    assert load_whole(tmp_path / "again")["train"]["label"] == [0, 1]
+
+
+def test_a_preparation_of_an_earlier_version_is_known_by_what_its_plan_says(tmp_path):
+    source = read_source("imagefolder", many_crops(tmp_path / "crops", 4))
+    finish(prepare(source, OFFLINE, tmp_path / "out"), source, OFFLINE, tmp_path / "out")
+    file = tmp_path / "out/report/plan.json"
+    plan = json.loads(file.read_text())
+    del plan["form"], plan["content"]
+    file.write_text(json.dumps({**plan, "device": "cuda"}))
+    assert is_finished(source, OFFLINE, tmp_path / "out")
+    assert not is_finished(source, PrepareSettings(**{**vars(OFFLINE), "sigma": 4.0}), tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_one_sentence(tmp_path):
+    samples = [Sample(str(number), "smile", file=save(tmp_path / "a.png"), cropped=True) for number in range(64 * 40)]
+    source, settings = Source(["smile"], samples), PrepareSettings(image_size=64, landmarks="none")
+    (tmp_path / "work").mkdir()
+    counts = run_shards(plan_shards(source, tmp_path / "work"), settings, prepared_features(["smile"]), num_proc=2)
+    assert next(counts) == 64
+    for child in active_children():
+        os.kill(child.pid, signal.SIGKILL)
+    with pytest.raises(ChildProcessError, match="was killed, perhaps because memory ran out; run the same again.*--num-proc"):
+        list(counts)
+
+
+CONTACT_SHEET = """
+import resource, sys
+from modeling_fer.data.report import contact_sheet
+from modeling_fer.data.source import Sample
+from pathlib import Path
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+sheet = contact_sheet([Sample(str(number), "smile", file=Path(sys.argv[1])) for number in range(10)])
+print(sheet.size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is told in other units elsewhere")
+def test_a_contact_sheet_holds_one_photo_at_a_time(tmp_path):
+    Image.new("RGB", (4000, 3000), "gray").save(tmp_path / "large.jpg")
+    command = [sys.executable, "-c", CONTACT_SHEET, tmp_path / "large.jpg"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and "(960, 268)" in done.stdout, done.stderr
+    # A photo of 12 megapixels takes 36 MB, and ten of them 360.
+    assert int(done.stdout.split()[-1]) < 150_000
 
 
 def many_crops(folder: Path, count: int) -> Path:
@@ -188,6 +293,28 @@ def test_bad_paths_and_settings_are_one_sentence(tmp_path):
     assert result.returncode == 2 and "must be one of fan, detector, none" in plain(result.stderr)
     with pytest.raises(ValueError, match="landmarks is 'dlib', but must be one of fan, detector, none"):
         PrepareSettings(landmarks="dlib")
+
+
+def test_options_that_would_do_nothing_are_refused(tmp_path):
+    save(tmp_path / "faces/smile/a.png")
+    command = ("prepare", "imagefolder", tmp_path / "faces", "--output", tmp_path / "out")
+    searched = [("--margin", 0.1), ("--offset", 0), ("--align",), ("--no-align",), ("--min-face", 0.2), ("--detector", "mtcnn")]
+    for option in [*searched, ("--drop-not-found",)]:
+        done = fer(*command, "--cropped", "--landmarks", "none", *option)
+        assert done.returncode == 2, option
+        assert f"{option[0].replace('no-', '')} does not go with --cropped" in plain(done.stderr), done.stderr
+    others = [
+        (("--private",), "--private is for the repository that --push-to-hub names; give both"),
+        (("--cropped", "--landmarks", "detector"), "no face is searched in images that are cropped; take 'fan' or 'none'"),
+        (("--device", "gpu"), "device is 'gpu', which cannot be used here; take 'cpu'"),
+        (("--min-face", -1), "min_face is -1.0, but must be at least 0"),
+    ]
+    for options, sentence in others:
+        done = fer(*command, *options)
+        assert done.returncode == 2 and sentence in plain(done.stderr), done.stderr
+    assert not (tmp_path / "out").exists()
+    done = fer(*command, "--cropped", "--landmarks", "none", "--like", "fer-tiny")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

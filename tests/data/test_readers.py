@@ -111,7 +111,7 @@ def test_jaffe_reads_subject_and_label_from_names(tmp_path):
 
 
 def test_sixteen_bit_images_keep_their_grays(tmp_path):
-    Image.fromarray(np.full((8, 8), 200 << 8, dtype=np.uint16)).save(tmp_path / "KA.AN1.39.tiff")
+    Image.fromarray(np.full((8, 8), 200 * 257, dtype=np.uint16)).save(tmp_path / "KA.AN1.39.tiff")
     image = read_source("jaffe", tmp_path).samples[0].open()
     assert image.mode == "L" and image.getpixel((3, 3)) == 200
 

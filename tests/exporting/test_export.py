@@ -81,7 +81,7 @@ def test_linked_weights_are_read_from_the_checkpoint(tmp_path):
     checkpoint.model.save_pretrained(tmp_path)
     assert export_linked(checkpoint, tmp_path).difference.largest < 1e-4
     (tmp_path / "model.safetensors").unlink()
-    with pytest.raises(ValueError, match="is no ONNX network that can be read"):
+    with pytest.raises(ValueError, match="is not a readable ONNX network"):
         OnnxNetwork(tmp_path / "model.onnx")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from clean_process import make_import_path, run_cleanly
-from helpers import ROOT, fer, limit_file_size, plain, save
+from helpers import ROOT, fer, limit_file_size, plain, save, write_prepared
 from hub_server import TOKEN, serve
 from huggingface_hub import ModelCard, constants
 from packaging.requirements import Requirement
@@ -81,6 +81,16 @@ def test_one_commit_holds_everything_and_a_second_push_sends_nothing(hub, folder
     assert files(hub, "v1") == files(hub)
 
 
+def test_a_tag_of_another_commit_is_not_taken_for_this_one(hub, folder):
+    push(folder, tag="v1")
+    before = hub.repositories["models/user/tiny"].tags["v1"]
+    (folder / "README.md").write_text("# changed")
+    with pytest.raises(ValueError, match=f"but the tag v1 stays with the earlier commit {before}; give another --tag") as told:
+        push(folder, tag="v1")
+    assert f"user/tiny is published as {hub.address}/user/tiny/commit/" in str(told.value)
+    assert files(hub)["README.md"] == b"# changed" and files(hub, "v1")["README.md"] == b"# tiny"
+
+
 @pytest.mark.parametrize("request_part", ["repos/create", "preupload", "PUT", "/commit/"])
 def test_a_server_that_fails_once_is_asked_again(hub, folder, request_part):
     hub.faults.append((request_part, 500))
@@ -123,6 +133,21 @@ def test_a_prepared_data_set_is_pushed_and_read_back(hub, tmp_path):
     assert done.returncode == 0 and f"{hub.address}/datasets/user/faces/commit/" in done.stdout, done.stderr
     names = set(files(hub, key="datasets/user/faces"))
     assert names == {"README.md", "data/train-00000-of-00001.parquet", "report/summary.json", "report/problems.csv"}
+
+
+def test_a_data_set_pushed_again_leaves_no_parts_of_before(hub, tmp_path):
+    whole = write_prepared(tmp_path / "prepared/data", 8)
+    for part, name in enumerate(("train", "validation")):
+        (whole / f"{name}.parquet").rename(whole / f"train-0000{part}-of-00002.parquet")
+    assert fer("push", "dataset", whole.parent, "user/faces").returncode == 0
+    (whole / "train-00001-of-00002.parquet").unlink()
+    (whole / "train-00000-of-00002.parquet").rename(whole / "train-00000-of-00001.parquet")
+    done = fer("push", "dataset", whole.parent, "user/faces")
+    assert done.returncode == 0, done.stderr
+    assert set(files(hub, key="datasets/user/faces")) == {"data/train-00000-of-00001.parquet", "data/test.parquet"}
+    commits = len(hub.repositories["datasets/user/faces"].commits)
+    assert fer("push", "dataset", whole.parent, "user/faces").returncode == 0
+    assert len(hub.repositories["datasets/user/faces"].commits) == commits
 
 
 @pytest.mark.slow
@@ -208,3 +233,82 @@ def test_a_run_is_released_with_its_own_figures_and_recipe(tiny_checkpoint, tmp_
     assert "must not be used to decide about people" in card.text and f"torch {torch.__version__.split('+')[0]}" in card.text
     wrong = fer("push", "model", tmp_path, "me/tiny")
     assert wrong.returncode == 2 and "holds no checkpoint" in plain(wrong.stderr)
+
+
+@pytest.fixture
+def run(tiny_checkpoint, tmp_path) -> Path:
+    """A run folder with its best epoch and a state."""
+    (tmp_path / "run/state").mkdir(parents=True)
+    (tmp_path / "run/state/optimizer.bin").write_bytes(b"state")
+    return tiny_checkpoint.rename(tmp_path / "run/best").parent
+
+
+def test_options_that_a_kind_has_no_use_for_are_refused(tiny_checkpoint, tmp_path):
+    cases = [
+        ("release", "--results", "--results does nothing for a release; leave it out"),
+        ("dataset", "--results", "--results does nothing for a dataset; leave it out"),
+        ("dataset", "--release", "--release does nothing for a dataset; leave it out"),
+        ("space", "--results", "--results does nothing for a space; leave it out"),
+        ("release", "--release", "has its code already and is sent as it lies; leave out --release"),
+    ]
+    for what, option, sentence in cases:
+        done = fer("push", what, tiny_checkpoint, "me/it", "--dry-run", option, tmp_path / "new")
+        assert done.returncode == 2 and sentence in plain(done.stderr), done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_run_folder_is_not_pushed_as_a_data_set(run, tmp_path):
+    done = fer("push", "dataset", run, "me/faces", "--dry-run")
+    assert done.returncode == 2 and "holds no parquet file, as a prepared data set does" in plain(done.stderr)
+    assert "optimizer.bin" not in done.stdout
+    lacking = write_prepared(tmp_path / "lacking", 8)
+    (lacking / "test.parquet").unlink()
+    table = write_prepared(tmp_path / "other", 8, without=("label",))
+    done = fer("push", "dataset", table, "me/faces", "--dry-run")
+    assert done.returncode == 2 and "has no column 'label'" in plain(done.stderr)
+    assert fer("push", "dataset", lacking, "me/faces", "--dry-run").returncode == 0
+
+
+def test_a_folder_of_the_users_is_not_replaced_by_a_release(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/README.md").write_text("mine")
+    commands = [["space", ROOT / "space"], ["model", run], ["release", checkpoint_folder("fer-tiny")]]
+    for command in commands:
+        for folder, sentence in (("mine", "mine is not empty and not an earlier release"), ("mine/README.md", "is a file")):
+            done = fer("push", *command, "me/it", "--dry-run", "--release", folder)
+            assert done.returncode == 2 and sentence in plain(done.stderr), done.stderr
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["README.md"]
+    assert (tmp_path / "mine/README.md").read_text() == "mine"
+
+
+def test_a_release_is_not_written_over_what_it_is_made_from(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "page"
+    page.mkdir()
+    (page / "app.py").write_text("page = 1")
+    bundled = tmp_path / "bundled"
+    bundled.mkdir()
+    for file in checkpoint_folder("fer-tiny").iterdir():
+        (bundled / file.name).write_bytes(file.read_bytes())
+    for command, folders in (
+        (["space", page], (page, page / "release", tmp_path)),
+        (["release", bundled], (bundled, bundled / "release", tmp_path)),
+        (["model", run], (run / "best", run)),
+    ):
+        for folder in folders:
+            done = fer("push", *command, "me/it", "--dry-run", "--release", folder)
+            assert done.returncode == 2 and "which the release is made from; give another --release" in plain(done.stderr)
+    assert [path.name for path in page.iterdir()] == ["app.py"] and not (bundled / "release").exists()
+    assert (run / "state/optimizer.bin").read_bytes() == b"state" and not (run / "best/README.md").exists()
+
+
+def test_an_earlier_release_is_replaced(run, tmp_path):
+    page = tmp_path / "page"
+    page.mkdir()
+    (page / "app.py").write_text("page = 1")
+    for command in (["space", page], ["model", run]):
+        for _ in range(2):
+            done = fer("push", *command, "me/it", "--dry-run", "--release", tmp_path / command[0])
+            assert done.returncode == 0, done.stderr
+    assert (tmp_path / "space/modeling_fer/__init__.py").is_file()

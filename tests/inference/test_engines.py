@@ -11,12 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import onnx
 import pytest
-from helpers import two_people
+import torch
+from helpers import fer, plain, two_people
 from PIL import Image, ImageEnhance
 
 from modeling_fer import FerForImageClassification, FerImageProcessor, checkpoint_folder, load
 from modeling_fer.exporting.crops import example_crops, moved_boxes
 from modeling_fer.inference.engines import choose_onnx, find_onnx
+from modeling_fer.inference.loading import Checkpoint, first_accelerator, load_checkpoint, make_pipeline
 from modeling_fer.inference.onnx_engine import METADATA_KEY, NetworkCard, OnnxNetwork
 from modeling_fer.reading_fer import FaceReader
 
@@ -189,9 +191,9 @@ def with_other_metadata(file) -> None:
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (cut_off, "is no ONNX network that can be read; it may be cut off"),
-        (lambda file: file.write_text("no network"), "is no ONNX network that can be read"),
-        (lambda file: file.with_name("model.safetensors").unlink(), "is no ONNX network that can be read"),
+        (cut_off, "is not a readable ONNX network; it may be cut off"),
+        (lambda file: file.write_text("no network"), "is not a readable ONNX network"),
+        (lambda file: file.with_name("model.safetensors").unlink(), "is not a readable ONNX network"),
         (without_metadata, "does not say how faces become its input; give a model.onnx that fer export wrote"),
         (with_other_metadata, "was written by another version of this package; export it again"),
     ],
@@ -223,3 +225,27 @@ def test_a_box_of_no_size_and_a_photo_of_one_row_are_no_crash(light, photo):
     assert len(light(Image.new("RGB", (300, 1)), detect=False)) == 1
     with pytest.raises(ValueError, match="batch_size is 0, but must be at least 1"):
         light(photo, batch_size=0)
+
+
+def test_a_device_that_cannot_be_used_is_named_with_the_reason(tiny_checkpoint):
+    checkpoint = load_checkpoint(tiny_checkpoint)
+    if not torch.accelerator.is_available():
+        with pytest.raises(ValueError, match=r"^cuda:7 cannot be used here \(.+\); try cpu\.$"):
+            make_pipeline(checkpoint, "cuda:7")
+    # Weights without values cannot be moved to any device.
+    empty = Checkpoint(checkpoint.model.to("meta"), checkpoint.image_processor)
+    with pytest.raises(
+        ValueError, match=rf"^{first_accelerator()} cannot be used here \(Cannot copy out of meta tensor; no data"
+    ):
+        make_pipeline(empty)
+
+
+def test_options_that_do_nothing_are_refused(photo_path):
+    for options, sentence in (
+        (["--no-detect", "--min-face", "20"], "--min-face is for the search for faces, which --no-detect leaves out"),
+        (["--no-detect", "--search-size", "640"], "--search-size is for the search for faces"),
+        (["--no-detect", "--search-every", "1"], "--search-every is for the search for faces"),
+        (["--faces-only"], "--faces-only is about the rows that --output writes; give both"),
+    ):
+        done = fer("predict", photo_path, *options)
+        assert done.returncode == 2 and sentence in plain(done.stderr), done.stderr

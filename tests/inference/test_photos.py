@@ -59,7 +59,7 @@ def test_a_process_that_is_ended_from_outside_is_one_sentence(folder, monkeypatc
 
     for child in active_children():
         os.kill(child.pid, signal.SIGKILL)
-    with pytest.raises(ChildProcessError, match="was ended, perhaps for want of memory; use fewer by --workers"):
+    with pytest.raises(ChildProcessError, match="was killed, perhaps because memory ran out; use fewer by --workers"):
         list(results)
 
 

@@ -10,6 +10,7 @@ from pyarrow.parquet import read_table
 
 from modeling_fer import FacialExpressionPipeline, FerForImageClassification, FerImageProcessor, checkpoint_folder
 from modeling_fer.answers_fer import Crop, ReadFace
+from modeling_fer.inference.onnx_engine import OnnxNetwork
 from modeling_fer.inference.tracking import FaceTracker, Smoother, summarize_tracks
 from modeling_fer.inference.video import analyse_video, read_frames
 from modeling_fer.inference.video_writer import VideoWriter
@@ -113,8 +114,8 @@ def test_annotated_frames_are_written(moving, tmp_path):
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda path: path.write_bytes(b""), "is no video that can be read"),
-        (lambda path: path.write_text("not a video"), "is no video that can be read"),
+        (lambda path: path.write_bytes(b""), "cannot be read as a video"),
+        (lambda path: path.write_text("not a video"), "cannot be read as a video"),
         (write_sound, "holds no pictures, only sound"),
     ],
     ids=["empty", "text", "sound"],
@@ -123,6 +124,31 @@ def test_what_is_no_video_is_one_sentence(tmp_path, make, sentence):
     make(tmp_path / "bad.mp4")
     with pytest.raises(ValueError, match=sentence):
         list(read_frames(tmp_path / "bad.mp4", 5))
+
+
+def test_frames_that_are_crops_are_taken_whole(fer, noise, tmp_path):
+    crops = write_clip(tmp_path / "crops.mp4", [noise.resize((96, 96))] * 8)
+    read = list(analyse_video(fer, crops, fps=10, detect=False, search_every=1.0))
+    assert [[face.box for face in faces] for _, faces in read] == [[(0, 0, 96, 96)]] * 8
+    assert [face.track for _, [face] in read[1:]] == [0] * 7
+    done = run_command("predict", crops, "--no-detect", "--fps", "10", "--output", tmp_path / "faces.csv")
+    assert done.returncode == 0 and "track 0" in done.stdout, done.stderr
+    with open(tmp_path / "faces.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["face"], row["xmax"], row["ymax"]) for row in rows] == [("1", "96", "96")] * 8
+
+
+def test_the_command_reads_as_many_faces_of_a_video_at_once_as_it_is_told(clip, monkeypatch):
+    sizes = []
+    own = OnnxNetwork.__call__
+
+    def counted(network, pixel_values, prior_strength=None):
+        sizes.append(len(pixel_values))
+        return own(network, pixel_values, prior_strength)
+
+    monkeypatch.setattr(OnnxNetwork, "__call__", counted)
+    assert run_command("predict", clip, "--fps", "10", "--batch-size", "3").returncode == 0
+    assert max(sizes) == 3
 
 
 def test_a_rate_of_zero_is_refused(clip):
@@ -134,7 +160,7 @@ def test_the_command_reads_videos_beside_photos(clip, photo_path, tmp_path):
     (tmp_path / "bad.mp4").write_bytes(b"")
     command = ["predict", photo_path, clip, tmp_path / "bad.mp4", "--fps", "5", "--overlay", tmp_path / "out"]
     done = run_command(*command, "--output", tmp_path / "faces.csv")
-    assert done.returncode == 1 and "bad.mp4 is no video that can be read" in done.stderr
+    assert done.returncode == 1 and "bad.mp4 cannot be read as a video" in done.stderr
     assert "track 0" in done.stdout and "0.2 to 1.0 s" in done.stdout
     with open(tmp_path / "faces.csv", newline="") as file:
         rows = list(csv.DictReader(file))

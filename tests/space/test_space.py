@@ -60,7 +60,7 @@ def test_heic_and_animations_are_read(tmp_path, photo):
     ("make", "sentence"),
     [
         (lambda path: path.write_bytes(b""), "^clip.mp4 is empty"),
-        (lambda path: path.write_text("no video"), "^clip.mp4 is no video that can be read; try an MP4"),
+        (lambda path: path.write_text("no video"), "^clip.mp4 cannot be read as a video; try an MP4"),
         (write_sound, "^clip.mp4 holds no pictures, only sound"),
         (lambda path: path.write_bytes(bytes(101 * MEGABYTE)), "^clip.mp4 has 101 MB, but 100 MB"),
         (

@@ -35,7 +35,7 @@ def test_joined_output_layer_gives_joined_logits():
     torch.testing.assert_close(after.logits, expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(after.auxiliary_logits, before.auxiliary_logits)
     shares = torch.tensor(model.config.label_shares)
-    assert shares.sum().item() == pytest.approx(1)
+    assert model.config.auxiliary_share == 0.4 and shares.sum().item() == pytest.approx(1)
     assert shares[1] > shares[6] > shares[4]  # happiness, fear, anger, as in the second set
 
 

@@ -57,3 +57,25 @@ def test_without_a_choice_the_last_epoch_is_kept_and_all_who_are_not_tested_are_
     for fold in (1, 2, 3):
         best, last = (weights(tmp_path / f"fold-{fold}" / name) for name in ("best", "last"))
         assert all(torch.equal(best[name], last[name]) for name in best)
+
+
+def test_folds_of_other_data_or_of_another_number_are_not_taken_for_those_asked_for(tmp_path):
+    data = columns(72)
+    start_cross_validation(RECIPE, data, SUBJECTS, tmp_path, folds=3)
+    written = (tmp_path / "folds.json").read_text()
+    brighter, fewer = columns(72), columns(48)
+    brighter.images += 1
+    others = [
+        (data, SUBJECTS, 4, "started with 3 folds, not 4; go on with the same data and folds, or give another folder"),
+        (fewer, SUBJECTS[:48], 3, "started with 72 images, not 48"),
+        (brighter, SUBJECTS, 3, "started with other images or labels"),
+        (data, [f"S{number // 2:02d}" for number in range(72)], 3, "started with other people in its folds"),
+    ]
+    for other, subjects, folds, sentence in others:
+        with pytest.raises(ValueError, match=sentence):
+            start_cross_validation(RECIPE, other, subjects, tmp_path, folds)
+    start_cross_validation(RECIPE, columns(72), SUBJECTS, tmp_path, folds=3)
+    # A folder of an earlier version does not say how its folds were drawn.
+    (tmp_path / "folds.json").unlink()
+    start_cross_validation(RECIPE, data, SUBJECTS, tmp_path, folds=3)
+    assert (tmp_path / "folds.json").read_text() == written

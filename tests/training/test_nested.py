@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from helpers import RECIPE, changed, columns, fer, plain
+from helpers import MODEL, RECIPE, changed, columns, fer, plain, write, write_people
 
 from modeling_fer.training.cross_validation import start_cross_validation
 from modeling_fer.training.nested import Nested, check_same_grid, check_selection, cross_validate_nested, write_grid
-from modeling_fer.training.recipe import Recipe
+from modeling_fer.training.recipe import Recipe, write_recipe
 
 GRID = {"learning_rate": [1e-7, 1e-2]}
 
@@ -57,6 +57,24 @@ def test_another_grid_does_not_go_on(tmp_path):
     for other in (None, {"learning_rate": [1.0]}):
         with pytest.raises(ValueError, match="started with the grid"):
             check_same_grid(other, tmp_path)
+
+
+@pytest.mark.parametrize("nested", [(), ("--nested", "--grid", "grid.yaml")], ids=["plain", "nested"])
+def test_the_command_refuses_another_number_of_folds_and_data_prepared_again(nested, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_recipe(Recipe(model={**MODEL, "regularization": "weakly"}, epochs=1, mixed_precision="no"), tmp_path / "recipe.yaml")
+    write(tmp_path / "grid.yaml", "learning_rate: [0.001]\n")
+    write_people(tmp_path / "data", 40)
+    command = ("cross-validate", "recipe.yaml", "--data", "data", "--output", "run", "--cpu", *nested)
+    done = fer(*command, "--folds", 3)
+    assert done.returncode == 0, done.stderr
+    written = (tmp_path / "run/results.json").read_text()
+    again = fer(*command, "--folds", 2)
+    assert again.returncode == 2 and "run was started with 3 folds, not 2" in plain(again.stderr)
+    write_people(tmp_path / "data", 41)
+    again = fer(*command, "--folds", 3)
+    assert again.returncode == 2 and "run was started with other images or labels" in plain(again.stderr)
+    assert (tmp_path / "run/results.json").read_text() == written
 
 
 def test_a_grid_without_nested_is_wrong_usage(tmp_path):

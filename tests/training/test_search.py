@@ -1,12 +1,22 @@
+import csv
 import json
 
 import optuna
 import pytest
-from helpers import MODEL, RECIPE, columns, fer, plain, write_prepared
+from helpers import MODEL, RECIPE, columns, fer, plain, write, write_people, write_prepared
 
 from modeling_fer.configuration_fer import EXPRESSIONS
+from modeling_fer.data.prepared import load_whole
 from modeling_fer.training.recipe import Recipe, write_recipe
-from modeling_fer.training.search import PAPER_GRID, count_combinations, open_storage, read_grid, search, train_and_validate
+from modeling_fer.training.search import (
+    PAPER_GRID,
+    count_combinations,
+    open_storage,
+    open_study,
+    read_grid,
+    search,
+    train_and_validate,
+)
 
 GRID = {"learning_rate": [0.1, 0.2, 0.3], "model.dropout": [0.0, 0.5]}
 
@@ -22,22 +32,25 @@ def test_every_combination_is_tried_once_and_the_best_is_found(tmp_path):
 
     storage = open_storage(str(tmp_path / "study.log"))
     # Stopped after two, then gone on with by another process that shares the storage.
-    search(GRID, measure, tmp_path, storage, trials=2)
+    search(open_study(GRID, storage), GRID, measure, tmp_path, trials=2)
     assert len(tried) == 2
-    study = search(GRID, measure, tmp_path, open_storage(str(tmp_path / "study.log")))
+    study = open_study(GRID, open_storage(str(tmp_path / "study.log")))
+    search(study, GRID, measure, tmp_path)
     names = [f"learning_rate={rate},dropout={dropout}" for rate in (0.1, 0.2, 0.3) for dropout in (0.0, 0.5)]
     assert sorted(tried) == sorted(names)
     assert study.best_params == {"learning_rate": 0.2, "model.dropout": 0.0}
     failed = [trial.params for trial in study.trials if trial.state == optuna.trial.TrialState.FAIL]
     assert [params["learning_rate"] for params in failed] == [0.3, 0.3]
-    search(GRID, measure, tmp_path, storage)
+    search(open_study(GRID, storage), GRID, measure, tmp_path)
     assert len(tried) == 6
 
 
 def test_a_database_is_shared_too(tmp_path):
     address = f"sqlite:///{tmp_path}/study.db"
-    search({"learning_rate": [1, 2]}, lambda settings, _: settings["learning_rate"], tmp_path, open_storage(address), trials=1)
-    study = search({"learning_rate": [1, 2]}, lambda settings, _: settings["learning_rate"], tmp_path, open_storage(address))
+    grid = {"learning_rate": [1, 2]}
+    for trials in (1, None):
+        study = open_study(grid, open_storage(address))
+        search(study, grid, lambda settings, _: settings["learning_rate"], tmp_path, trials)
     assert sorted(trial.value for trial in study.trials) == [1, 2]
 
 
@@ -87,3 +100,65 @@ def test_the_command_lists_what_it_tried(tmp_path, monkeypatch):
     assert trained and all(len(config["id2label"]) == len(EXPRESSIONS) for config in trained)
     wrong = fer(*command, "--output", "found", "--set", "epochz=1")
     assert wrong.returncode == 2 and "the nearest is 'epochs'" in plain(wrong.stderr)
+
+
+def test_a_study_of_another_recipe_grid_or_data_set_is_not_gone_on_with(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_recipe(Recipe(model={**MODEL, "regularization": "weakly"}, epochs=1, mixed_precision="no"), tmp_path / "recipe.yaml")
+    write(tmp_path / "grid.yaml", "learning_rate: [0.001, 0.002]\n")
+    write(tmp_path / "other.yaml", "learning_rate: [0.001, 0.003]\n")
+    write_people(tmp_path / "data", 40)
+    write_people(tmp_path / "again", 41)
+    command = ["search", "recipe.yaml", "--output", "found", "--cpu", "--trials", 1]
+    same = ["--grid", "grid.yaml", "--data", "data"]
+    done = fer(*command, *same)
+    assert done.returncode == 0 and "1 of 2 combinations were tried" in done.stdout, done.stderr
+    others = [
+        ([*same, "--set", "epochs=2"], "started with epochs = 1, not 2; go on in the same way, or give another --output"),
+        (["--grid", "other.yaml", "--data", "data"], "started with grid = {'learning_rate': [0.001, 0.002]}, not"),
+        (["--grid", "grid.yaml", "--data", "again"], "started with other images or labels"),
+        ([*same, "--splits", 2], "started with splits = 1, not 2"),
+    ]
+    for options, sentence in others:
+        refused = fer(*command, *options)
+        assert refused.returncode == 2 and sentence in plain(refused.stderr), refused.stderr
+    done = fer(*command, *same, "--splits", 1)
+    assert done.returncode == 0 and "2 of 2 combinations were tried" in done.stdout, done.stderr
+
+
+def test_splits_that_there_are_not_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_prepared(tmp_path / "splits", 20)
+    write_people(tmp_path / "people", 40)
+    dataset = load_whole("people")["train"].remove_columns("subject")
+    (tmp_path / "nobody").mkdir()
+    dataset.to_parquet("nobody/train.parquet")
+    cases = [
+        ("splits", 1, "splits has the splits train, validation, test, so that there are no folds for --splits to take"),
+        (
+            "nobody",
+            5,
+            "nobody does not say who is on its images, so that there are no folds for --splits to take; leave it out",
+        ),
+        ("people", 15, "10"),
+    ]
+    for data, splits, sentence in cases:
+        done = fer("search", "ckplus48_hybrid", "--data", data, "--output", "found", "--splits", splits)
+        assert done.returncode == 2 and sentence in plain(done.stderr), done.stderr
+    assert not (tmp_path / "found").exists()
+
+
+def test_a_search_in_which_nothing_can_be_trained_says_why(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_recipe(Recipe(model={**MODEL, "regularization": "weakly"}, epochs=1, mixed_precision="no"), tmp_path / "recipe.yaml")
+    write(tmp_path / "grid.yaml", "model.representation_depth: [8, 9]\n")
+    write_people(tmp_path / "data", 40)
+    done = fer("search", "recipe.yaml", "--grid", "grid.yaml", "--data", "data", "--output", "found", "--cpu")
+    assert done.returncode == 1, done.stdout
+    assert (
+        "fer search: stopped: none of the 2 combinations that were tried could be trained; the first failed because: "
+        in done.stderr
+    )
+    with open("found/trials.csv", newline="") as file:
+        reasons = [row["user_attrs_reason"] for row in csv.DictReader(file)]
+    assert len(reasons) == 2 and all(reasons) and any(reason in done.stderr for reason in reasons)

@@ -116,6 +116,37 @@ def test_wrong_usage_is_one_sentence(two_headed, arguments, message):
     assert message in plain(done.stderr)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--map", "smile=happiness"], "The data set has no class 'smile'; it has happiness, anger"),
+        (["--map", "happy=joy"], "The model has no class 'joy'"),
+        (["--without", "fear"], "The data set has no class 'fear'"),
+        (["--auxiliary"], "The checkpoint has no second output layer"),
+        (["--confusion", "new/confusion.pn"], "confusion.pn does not end as a picture does; give a name that ends in .png"),
+        (["--output", "broken.json"], "broken.json is not JSON"),
+    ],
+)
+def test_what_cannot_be_measured_is_told_before_any_image_is_looked_at(
+    tiny_checkpoint, prepared, tmp_path, monkeypatch, options, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.json").write_text("[{")
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["happy", "angry"])})
+    # Whoever looks at one of these fails.
+    rows = {"image": [{"bytes": b"no image", "path": None}] * 4, "label": [0, 1, 0, 1]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(prepared / "test.parquet")
+    done = fer("evaluate", tiny_checkpoint, "--data", prepared, "--recut", *options)
+    assert done.returncode == 2 and message in plain(done.stderr), done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_folder_of_the_confusion_matrix_is_made(tiny_checkpoint, prepared, tmp_path):
+    done = fer("evaluate", tiny_checkpoint, "--data", prepared, "--confusion", tmp_path / "new/folder/confusion.png")
+    assert done.returncode == 0, done.stderr
+    assert Image.open(tmp_path / "new/folder/confusion.png").width > 100
+
+
 @pytest.fixture
 def suite(tmp_path):
     """A folder of the suite's data sets, drawn; CK+48 has no class contempt, which is found out when it is measured."""
@@ -180,6 +211,17 @@ def test_suite_fine_tunes_in_folds_too_and_goes_on(two_headed, suite, tmp_path):
     assert last.scores["accuracy"] == pytest.approx(np.mean([fold["accuracy"] for fold in folds]))
     again = fer(*command)
     assert again.returncode == 0 and len(read_results(tmp_path / "all.json")) == 8
+
+
+def test_a_fold_that_diverges_stops_the_suite_and_what_was_measured_is_kept(suite, tmp_path):
+    draw_people(suite / "ckplus48")
+    # In training alone, its loss is too large for a number of 32 bits.
+    FerForImageClassification(tiny_config(facial_parts_weight=1e300)).save_pretrained(tmp_path / "model")
+    FerImageProcessor(size={"height": 24, "width": 24}, num_channels=1).save_pretrained(tmp_path / "model")
+    command = ["evaluate", tmp_path / "model", "--suite", suite, "--output", tmp_path / "all.json"]
+    done = fer(*command, "--fine-tune", tmp_path / "runs")
+    assert done.returncode == 1 and "fer evaluate: stopped: " in done.stderr and "Usage" not in done.stderr, done.stderr
+    assert len(read_results(tmp_path / "all.json")) == 3 and "CK+48" in done.stdout
 
 
 def draw_people(folder):

@@ -41,4 +41,6 @@ def read_source(name: str, path: str | Path) -> Source:
         raise ValueError(f"{name!r} is not a form of data set; give one of {', '.join(READERS)}.")
     if not Path(path).exists():
         raise FileNotFoundError(f"{path} does not exist; give the folder that the data set was unpacked to.")
-    return READERS[name](path)
+    source = READERS[name](path)
+    source.form = name
+    return source

@@ -1,0 +1,52 @@
+"""What tells one data set from another, so that work begun on one is not gone on with on another."""
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+from datasets import Dataset
+
+from modeling_fer.data.source import Sample
+
+DIGITS = 16
+
+
+def digest(parts: Iterable[bytes | np.ndarray]) -> str:
+    """16 hexadecimal digits that differ where one of the parts does.
+
+    >>> digest([b"smile", b"frown"]) == digest([b"smilefrown"])
+    False
+    """
+    content = hashlib.sha256()
+    for part in parts:
+        held = part if isinstance(part, bytes) else np.ascontiguousarray(part).data
+        content.update(hashlib.sha256(held).digest())
+    return content.hexdigest()[:DIGITS]
+
+
+def digest_dataset(dataset: Dataset) -> str:
+    """Of all columns of a prepared data set, its images as they are encoded."""
+    names = sorted(dataset.column_names)
+    batches = dataset.select_columns(names).with_format("arrow").iter(1000)
+    return digest([repr(dataset.features["label"].names).encode(), *(repr(batch.to_pydict()).encode() for batch in batches)])
+
+
+def digest_samples(samples: Iterable[Sample]) -> str:
+    """Of all that a reader found; the content of files is told by their size and the time that they were written."""
+    return digest(part for sample in samples for part in _sample_parts(sample))
+
+
+def _sample_parts(sample: Sample) -> Iterable[bytes | np.ndarray]:
+    """The fields of a sample; not where its file lies, as a data set may be moved."""
+    known = (sample.source, sample.label, sample.split, sample.subject, sample.cropped, sample.box, sample.face_detected)
+    yield repr((*known, sample.votes, _file_state(sample))).encode()
+    yield sample.content
+    yield b"" if sample.landmarks is None else np.asarray(sample.landmarks, dtype=np.float64)
+
+
+def _file_state(sample: Sample) -> tuple[int, int] | None:
+    """Size in bytes and time in nanoseconds; None where there is no file, which its preparation notes as a problem."""
+    if sample.file is None or not sample.file.is_file():
+        return None
+    state = sample.file.stat()
+    return state.st_size, state.st_mtime_ns
