@@ -22,6 +22,8 @@ from markdown_it import MarkdownIt
 from served_page import serve_page
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+"""The pages whose blocks are run."""
+
 BRIEF = ["--set", "epochs=1", "--set", "warmup_epochs=0"]
 """Trainings are cut to one epoch."""
 
@@ -55,6 +57,16 @@ def read_blocks(page: Path) -> list[Block]:
             title = re.search(r'title="([^"]+)"', token.info)
             blocks.append(Block(language, title[1] if title else "", token.content, token.map[0] + 2))
     return blocks
+
+
+def included(page: Path) -> Path:
+    """The file that a page of the site is made of: the one that its header includes, else itself."""
+    header = re.match(r"---\ninclude: (.+)\n---\n", page.read_text(encoding="utf-8"))
+    return ROOT / header[1] if header else page
+
+
+TEXTS = sorted({*map(included, PAGES), *ROOT.glob("*.md"), ROOT / "examples/README.md", ROOT / "space/README.md"})
+"""Every text that tells readers what to run."""
 
 
 @dataclass
@@ -146,7 +158,7 @@ def run_fer(words: list[str]) -> None:
     if arguments[0] in ("train", "cross-validate", "search"):
         arguments += BRIEF
     if arguments[0] == "prepare" and "--landmarks" not in arguments:
-        arguments += OFFLINE
+        arguments += ["--landmarks", "none"] if "--cropped" in arguments else OFFLINE
     if arguments[0] == "push" and "--dry-run" not in arguments:
         arguments.append("--dry-run")
     done = fer(*arguments)
