@@ -132,7 +132,7 @@ def list_steps(scale: Scale) -> dict[str, Step]:
         "forms": Step(list_forms(scale)),
         "distillation": Step(list_distillation(scale)),
         "ablation": Step(list_ablation(scale), after=["distillation"]),
-        "checkpoints": Step(list_training(scale)),
+        "checkpoints": Step(list_training(scale), after=["distillation"]),
         "suite": Step(
             [
                 f"fer evaluate {scale.base} --suite {data} --output {results}/fer-base.json{fine_tune.format('fer-base')}",
@@ -346,7 +346,7 @@ def list_training(scale: Scale) -> list[str]:
     """The bundled checkpoints, from dlib's network to the finished folder."""
     runs, votes = scale.runs, f"--data {scale.data}/fer2013"
     start, base, longer, mixed = (runs / name for name in ("dlib-start", "fer_base", "fer_base_longer", "fer_base_mixed"))
-    first, second = runs / "fer_tiny", runs / "fer_tiny_distilled"
+    tiny = runs / "fer_tiny_distilled"
     begins = scale.start or f"--set initial_checkpoint={start}"
     commands = [
         f"fer train fer_base {votes} --output {base} {begins} {scale.training}",
@@ -355,11 +355,10 @@ def list_training(scale: Scale) -> list[str]:
         f"python scripts/average_checkpoints.py {mixed}/best {longer}/best --output {mixed}/average",
         f"fer calibrate {mixed}/average {votes} --table {scale.results}/prior.json",
         f"fer calibrate {mixed}/average {votes} --auxiliary-share 0 --prior 0.5 --output {mixed}/released",
-        f"fer train fer_tiny {votes} --output {first} {scale.training}",
-        f"fer train fer_tiny_distilled {votes} --output {second} --set initial_checkpoint={first}/best "
-        f"--set 'teachers=[{base}/best]' {scale.training}",
-        f"fer calibrate {second}/best {votes} --table {scale.results}/prior_tiny.json",
-        f"fer calibrate {second}/best {votes} --auxiliary-share 0 --prior 0.5 --output {second}/released",
+        f"fer train fer_tiny_distilled {votes} --output {tiny} "
+        f"--set initial_checkpoint={runs}/distillation/fer_tiny_distilled/best --set 'teachers=[{mixed}/released]' {scale.training}",
+        f"fer calibrate {tiny}/last {votes} --table {scale.results}/prior_tiny.json",
+        f"fer calibrate {tiny}/last {votes} --auxiliary-share 0 --prior 0.5 --output {tiny}/released",
     ]
     if not scale.start:
         commands.insert(0, convert_dlib(scale))
