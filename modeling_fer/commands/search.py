@@ -13,7 +13,7 @@ from modeling_fer.data import load_labelled, load_splits
 from modeling_fer.data.columns import FaceColumns
 from modeling_fer.data.digests import digest_dataset
 from modeling_fer.data.prepared import known_subjects, load_whole
-from modeling_fer.data.splits import subject_folds
+from modeling_fer.data.splits import most_folds, subject_folds
 from modeling_fer.training.building import recipe_columns
 from modeling_fer.training.recipe import Recipe, read_overrides, read_recipe
 from modeling_fer.training.search import (
@@ -30,6 +30,10 @@ from modeling_fer.training.search import (
 from modeling_fer.training.trainer import keep_freed_memory
 
 Pairs = Sequence[tuple[FaceColumns, FaceColumns]]
+
+
+FOLDS = 10
+"""Folds by subject whose inner splits are validated on."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,11 @@ def choose_validation(base: Recipe, data: str, splits: int | None = None) -> Val
     names = list(load_whole(data))
     whole = load_labelled(data, "train", base.target, base.label_votes) if names == ["train"] else None
     if whole is not None and known_subjects(whole) is not None:
-        count = splits or 1
+        count, folds = splits or 1, min(FOLDS, most_folds(whole["subject"]))
+        if folds < 2:
+            raise ValueError(f"The images of {data} are of too few people for folds; give a data set with a split validation.")
+        if count > folds:
+            raise ValueError(f"--splits is {count}, but the people of {data} make {folds} folds; take at most as many.")
         return Validation(lambda recipe: fold_pairs(recipe, whole, count), count, digest_dataset(whole))
     if splits is not None:
         reason = "does not say who is on its images" if whole is not None else f"has the splits {', '.join(names)}"
@@ -123,10 +131,10 @@ def choose_validation(base: Recipe, data: str, splits: int | None = None) -> Val
 
 
 def fold_pairs(recipe: Recipe, dataset: Dataset, count: int) -> Pairs:
-    """Training and validation set of the first folds of a data set without splits."""
-    columns = recipe_columns(recipe, dataset)
-    folds = subject_folds(columns.labels.tolist(), dataset["subject"], seed=recipe.seed)[:count]
-    return [(columns.select(fold.train), columns.select(fold.validation)) for fold in folds]
+    """Training and validation set of the first folds of a data set without splits. There are ten, or as many as its people make."""
+    columns, people = recipe_columns(recipe, dataset), dataset["subject"]
+    folds = subject_folds(columns.labels.tolist(), people, min(FOLDS, most_folds(people)), seed=recipe.seed)
+    return [(columns.select(fold.train), columns.select(fold.validation)) for fold in folds[:count]]
 
 
 def run_search(started: Search, output: Path, trials: int | None, cpu: bool) -> None:

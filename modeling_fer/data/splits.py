@@ -23,6 +23,11 @@ class Fold:
     test: np.ndarray
 
 
+def most_folds(subjects: Sequence[str | int], validation_share: float = 0.2) -> int:
+    """How many folds `subject_folds` makes at most of images on which these people are; it makes none of fewer than 2."""
+    return len(np.unique(np.asarray(subjects).astype(str))) - round(1 / validation_share)
+
+
 def subject_folds(
     labels: Sequence[int], subjects: Sequence[str | int], folds: int = 10, validation_share: float = 0.2, seed: int = 0
 ) -> list[Fold]:

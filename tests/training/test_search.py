@@ -5,6 +5,7 @@ import optuna
 import pytest
 from helpers import MODEL, RECIPE, columns, fer, plain, write, write_people, write_prepared
 
+from modeling_fer.commands.search import choose_validation
 from modeling_fer.configuration_fer import EXPRESSIONS
 from modeling_fer.data.prepared import load_whole
 from modeling_fer.training.recipe import Recipe, write_recipe
@@ -162,3 +163,14 @@ def test_a_search_in_which_nothing_can_be_trained_says_why(tmp_path, monkeypatch
     with open("found/trials.csv", newline="") as file:
         reasons = [row["user_attrs_reason"] for row in csv.DictReader(file)]
     assert len(reasons) == 2 and all(reasons) and any(reason in done.stderr for reason in reasons)
+
+
+def test_few_people_make_fewer_folds(tmp_path):
+    recipe = Recipe(model={**MODEL, "regularization": "weakly"})
+    [(train, validation)] = choose_validation(recipe, str(write_people(tmp_path / "twelve", 40, 12))).pairs_of(recipe)
+    # Seven folds: one or two of the twelve people are tested in each.
+    assert 20 <= len(train) + len(validation) <= 22
+    with pytest.raises(ValueError, match="--splits is 8, but the people of .*twelve make 7 folds"):
+        choose_validation(recipe, str(tmp_path / "twelve"), 8)
+    with pytest.raises(ValueError, match="of too few people for folds; give a data set with a split validation"):
+        choose_validation(recipe, str(write_people(tmp_path / "six", 40, 6)))
