@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from benchmarks.timing import read_peak
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -69,14 +70,6 @@ def write_video(path: Path, seconds: int) -> None:
             moved = picture.rotate(0, translate=(abs(number % 50 - 25) * 4, 0))
             container.mux(stream.encode(av.VideoFrame.from_image(moved)))
         container.mux(stream.encode())
-
-
-def read_peak(process: int) -> int:
-    """The peak of a running process, in bytes; 0 for one that has ended."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def count_rows(output: Path) -> int:

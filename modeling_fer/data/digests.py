@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from datasets import Dataset
@@ -50,3 +51,10 @@ def _file_state(sample: Sample) -> tuple[int, int] | None:
         return None
     state = sample.file.stat()
     return state.st_size, state.st_mtime_ns
+
+
+def find_difference(now: dict[str, Any], written: dict[str, Any]) -> str | None:
+    """The first entry of what work is made of that differs from what was written before; None where none does. What an earlier version
+    did not write is not compared.
+    """
+    return next((key for key, value in now.items() if written.get(key, value) != value), None)

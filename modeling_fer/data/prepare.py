@@ -19,7 +19,7 @@ import torch
 from datasets import Dataset, DatasetDict, Features, concatenate_datasets
 from tqdm.auto import tqdm
 
-from modeling_fer.data.digests import digest_samples
+from modeling_fer.data.digests import digest_samples, find_difference
 from modeling_fer.data.face_preparer import FacePreparer, PrepareSettings, prepared_features
 from modeling_fer.data.report import write_card, write_report
 from modeling_fer.data.source import Problem, Sample, Source
@@ -120,13 +120,6 @@ def describe_work(source: Source, settings: PrepareSettings) -> dict[str, Any]:
     del chosen["device"]
     found = {"images": [sample.source for sample in source.samples], "labels": source.label_names}
     return {**chosen, **found, "form": source.form, "content": digest_samples(source.samples)}
-
-
-def find_difference(plan: dict[str, Any], written: dict[str, Any]) -> str | None:
-    """The first entry of a plan that differs from the one written before; None where none does. What a plan of an earlier version does
-    not hold is not compared.
-    """
-    return next((key for key, value in plan.items() if written.get(key, value) != value), None)
 
 
 def is_finished(source: Source, settings: PrepareSettings, folder: str | Path) -> bool:

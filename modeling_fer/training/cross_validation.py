@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from modeling_fer.data.columns import FaceColumns
-from modeling_fer.data.digests import digest
+from modeling_fer.data.digests import digest, find_difference
 from modeling_fer.data.splits import Fold, subject_folds
 from modeling_fer.image_processing_fer import FerImageProcessor
 from modeling_fer.modeling_fer import FerForImageClassification
@@ -78,10 +78,10 @@ def check_same_folds(drawn: dict[str, Any], folder: Path) -> None:
         ValueError: they differ.
     """
     written = read_kept(folder / "folds.json")
-    for key, value in drawn.items():
-        if written.get(key, value) != value:
-            before = DIFFERENCES.get(key, f"{written[key]} {key}, not {value}")
-            raise ValueError(f"{folder} was started with {before}; go on with the same data and folds, or give another folder.")
+    key = find_difference(drawn, written)
+    if key is not None:
+        before = DIFFERENCES.get(key, f"{written[key]} {key}, not {drawn[key]}")
+        raise ValueError(f"{folder} was started with {before}; go on with the same data and folds, or give another folder.")
 
 
 def cross_validate(

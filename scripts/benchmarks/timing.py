@@ -64,5 +64,12 @@ def peak_megabytes() -> float:
         import resource
 
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+    return read_peak("self") / 1e6
+
+
+def read_peak(process: int | str) -> int:
+    """The peak of a running process by Linux, in bytes; 0 for one that has ended."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
