@@ -25,7 +25,7 @@ def test_what_a_table_comes_after_is_made_before(tmp_path):
     assert in_order(["ablation"], list_steps(FULL)) == ["distillation", "ablation"]
     quick = list_steps(quick_scale(tmp_path, tmp_path))
     assert "packages" not in quick
-    assert in_order(["faithfulness"], quick) == ["methods", "checkpoints", "faithfulness"]
+    assert in_order(["faithfulness"], quick) == ["methods", "distillation", "checkpoints", "faithfulness"]
     assert all(
         f" {word}" not in command for step in quick.values() for command in step.commands for word in ("results/", "docs/")
     )
