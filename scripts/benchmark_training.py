@@ -22,8 +22,9 @@ def measure_training() -> None:
 
     from modeling_fer.configuration_fer import EXPRESSIONS
     from modeling_fer.data.columns import FaceColumns
+    from modeling_fer.training.process import keep_freed_memory
     from modeling_fer.training.recipe import read_recipe
-    from modeling_fer.training.trainer import Trainer, keep_freed_memory
+    from modeling_fer.training.trainer import Trainer
 
     keep_freed_memory()
     recipe = read_recipe("fer_base", {"initial_checkpoint": None})

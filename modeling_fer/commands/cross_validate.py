@@ -16,9 +16,9 @@ from modeling_fer.training.building import recipe_columns
 from modeling_fer.training.cross_validation import AVERAGED, cross_validate, start_cross_validation
 from modeling_fer.training.figures import draw_confusion
 from modeling_fer.training.nested import Nested, check_same_grid, check_selection, cross_validate_nested, write_grid
+from modeling_fer.training.process import keep_freed_memory
 from modeling_fer.training.recipe import Recipe, read_overrides, read_recipe
 from modeling_fer.training.search import read_grid
-from modeling_fer.training.trainer import keep_freed_memory
 
 
 @dataclass(frozen=True)

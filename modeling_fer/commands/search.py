@@ -15,6 +15,7 @@ from modeling_fer.data.digests import digest_dataset
 from modeling_fer.data.prepared import known_subjects, load_whole
 from modeling_fer.data.splits import most_folds, subject_folds
 from modeling_fer.training.building import recipe_columns
+from modeling_fer.training.process import keep_freed_memory
 from modeling_fer.training.recipe import Recipe, read_overrides, read_recipe
 from modeling_fer.training.search import (
     Grid,
@@ -27,7 +28,6 @@ from modeling_fer.training.search import (
     search,
     train_and_validate,
 )
-from modeling_fer.training.trainer import keep_freed_memory
 
 Pairs = Sequence[tuple[FaceColumns, FaceColumns]]
 

@@ -9,10 +9,12 @@ from modeling_fer.data.columns import FaceColumns
 from modeling_fer.data.prepared import stream_prepared
 from modeling_fer.data.stream import FaceStream
 from modeling_fer.training.building import recipe_columns, recipe_stream
+from modeling_fer.training.process import keep_freed_memory
+from modeling_fer.training.progress import check_resumable
 from modeling_fer.training.recipe import Recipe, read_overrides, read_recipe
 from modeling_fer.training.run_folder import holds_run
 from modeling_fer.training.tracking import check_trackers
-from modeling_fer.training.trainer import Trainer, check_resumable, keep_freed_memory
+from modeling_fer.training.trainer import Trainer
 
 
 def start_run(

@@ -15,8 +15,8 @@ from modeling_fer.data.landmarks import LANDMARK_POINTS
 from modeling_fer.data.prepared import load_whole
 from modeling_fer.inference.loading import Checkpoint, load_checkpoint
 from modeling_fer.pixels_fer import normalize_pixels
-from modeling_fer.training.building import choose_precision
 from modeling_fer.training.json_files import read_kept
+from modeling_fer.training.process import choose_precision
 
 
 @dataclass(frozen=True)

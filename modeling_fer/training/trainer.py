@@ -4,117 +4,38 @@ A run folder holds recipe.yaml, environment.jsonl (what it was made by), metrics
 that `from_pretrained` loads) and state/ (all that resuming needs).
 """
 
-import ctypes
 import json
 import math
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.utils import send_to_device, set_seed
 from torch import Tensor
-from torch.nn.functional import nll_loss, one_hot
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from modeling_fer.data.columns import FaceColumns
-from modeling_fer.data.landmarks import draw_heatmaps
 from modeling_fer.data.stream import FaceStream, StreamedBatches
 from modeling_fer.modeling_fer import FerForImageClassification
-from modeling_fer.training.augmentation import Augmentation, mix_batch
-from modeling_fer.training.building import (
-    build_config,
-    build_optimizer,
-    build_processor,
-    build_sampler,
-    check_landmarks,
-    choose_precision,
-    default_device,
-    fitting_batch,
-    initial_model,
-    learning_rate_factor,
-    load_teachers,
-    moving_average,
-    share_batch_statistics,
-    training_shares,
-)
+from modeling_fer.training.building import build_config, build_processor, check_landmarks
 from modeling_fer.training.environment import describe_environment, note_environment
-from modeling_fer.training.evaluation import ExpressionMetrics, predict_logits
-from modeling_fer.training.recipe import Recipe, check_same_recipe, write_recipe
-from modeling_fer.training.run_folder import replace_folder, restore_folder, whole_or_not
+from modeling_fer.training.initial_weights import initial_model
+from modeling_fer.training.inputs import TrainingInputs
+from modeling_fer.training.optimization import build_optimizer, learning_rate_factor, moving_average
+from modeling_fer.training.process import choose_precision, default_device, forget_other_runs, share_batch_statistics
+from modeling_fer.training.progress import Progress, check_resumable
+from modeling_fer.training.recipe import Recipe, write_recipe
+from modeling_fer.training.run_folder import replace_folder, whole_or_not
+from modeling_fer.training.sampling import build_sampler, fitting_batch, training_shares
 from modeling_fer.training.tracking import check_trackers, flatten_settings
-
-
-@dataclass
-class Progress:
-    """Where a run stands; saved with its state.
-
-    Attributes:
-        epoch: whole epochs done.
-        step, loss_sum: batches done in the epoch at hand by each process, and the sum of their losses.
-        best_epoch, best: the epoch that is kept so far, by the recipe's selection, counted from 1, and its metrics.
-        processes, data: on how many processes the run trains, and the digest of what it learns. Steps and schedule count by them.
-    """
-
-    processes: int
-    data: str
-    epoch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0
-    best_epoch: int = 0
-    best: dict[str, Any] = field(default_factory=dict)
-
-    def state_dict(self) -> dict[str, Any]:
-        return vars(self).copy()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-
-
-def keep_freed_memory() -> None:
-    """Has this process keep the memory that a training step frees for the next step.
-
-    The C library of Linux gives large blocks back to the system and gets them again page by page, which slows steps on the CPU.
-    """
-    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
-        trim_threshold, mmap_max = -1, -4
-        library.mallopt(trim_threshold, -1)
-        library.mallopt(mmap_max, 0)
-
-
-def forget_other_runs(precision: str, cpu: bool) -> None:
-    """Lets a process train by one recipe after another: Accelerate holds it to the precision and the device of its first run."""
-    kept = AcceleratorState._shared_state
-    if kept and (kept["_mixed_precision"] != precision or (cpu and kept["device"].type != "cpu")):
-        AcceleratorState._reset_state(reset_partial_state=kept["num_processes"] == 1)
-
-
-def share_of(count: int, part: int, parts: int) -> np.ndarray:
-    """The positions that one of several processes looks at, (share,), int64: shares of one size in the order of the processes. The last
-    position fills up the last shares, so that the first `count` of all together are those of the whole."""
-    size = math.ceil(count / parts)
-    return np.arange(part * size, (part + 1) * size).clip(max=count - 1)
-
-
-def check_resumable(recipe: Recipe, folder: Path) -> None:
-    """Refuses to go on with a run that is not there, or was of another recipe.
-
-    Raises:
-        FileNotFoundError: the folder holds no state.
-        ValueError: the recipe differs in more than the number of epochs.
-    """
-    if not restore_folder(folder / "state"):
-        raise FileNotFoundError(f"{folder} holds no state to resume from; start it without --resume.")
-    check_same_recipe(recipe, folder, longer=True)
+from modeling_fer.training.validation import validate
 
 
 class Trainer:
@@ -172,7 +93,8 @@ class Trainer:
         if self.accelerator.num_processes > 1 and self.accelerator.device.type == "cuda":
             model = share_batch_statistics(model)
         # Reseeded at each epoch and each step, so that a resumed run draws what an unbroken one would.
-        self.sampling, self.augmenting = torch.Generator(), torch.Generator()
+        self.sampling = torch.Generator()
+        self.inputs = TrainingInputs(recipe, self.config, self.processor, self.accelerator)
         optimizer = build_optimizer(recipe, model)
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.loader = self.build_loader(train)
@@ -183,13 +105,8 @@ class Trainer:
             multi_avg_fn=moving_average(recipe.ema_decay or 0.0),
             use_buffers=True,
         )
-        self.teachers = [
-            teacher.to(self.accelerator.device, memory_format=torch.channels_last)
-            for teacher in load_teachers(recipe, self.config)
-        ]
-        part, parts = self.accelerator.process_index, self.accelerator.num_processes
-        self.augment = Augmentation(recipe.augmentation, self.augmenting, part, parts)
-        self.progress = Progress(processes=parts, data=train.digest() if isinstance(train, FaceColumns) else "streamed")
+        data = train.digest() if isinstance(train, FaceColumns) else "streamed"
+        self.progress = Progress(self.accelerator.num_processes, data)
         self.accelerator.register_for_checkpointing(self.progress, self.average, self.scheduler)
         if resume:
             self.load_state()
@@ -218,7 +135,8 @@ class Trainer:
         """
         self.start_folder()
         while self.progress.epoch < self.recipe.epochs and not self.stalled():
-            metrics = self.train_epoch() | self.validate()
+            metrics = self.train_epoch()
+            metrics |= validate(self.accelerator, self.evaluated_model(), self.processor, self.validation)
             self.progress.epoch, self.progress.step, self.progress.loss_sum = self.progress.epoch + 1, 0, 0.0
             if self.recipe.selection == "last" or self.improves(metrics):
                 self.progress.best_epoch, self.progress.best = self.progress.epoch, metrics
@@ -246,7 +164,7 @@ class Trainer:
     def seed_step(self) -> None:
         """Seeds augmentation by run and step, and dropout by process too."""
         seed = 1_000_003 * self.recipe.seed + self.progress.epoch * len(self.loader) + self.progress.step
-        self.augmenting.manual_seed(seed)
+        self.inputs.generator.manual_seed(seed)
         torch.manual_seed(seed * self.accelerator.num_processes + self.accelerator.process_index)
 
     def epoch_batches(self) -> Iterator[dict[str, Tensor]]:
@@ -329,11 +247,11 @@ class Trainer:
         return rest if rest and step > len(self.loader) - rest else size
 
     def train_step(self, batch: dict[str, Tensor]) -> Tensor:
-        """One batch: augment it, draw its heatmaps, step down its gradient."""
+        """One batch: make inputs of it, step down its gradient."""
         step = self.progress.step + 1
         completes = self.completes_update(step)
         with nullcontext() if completes else self.accelerator.no_sync(self.model):
-            outputs = self.model(**self.prepare_batch(batch))
+            outputs = self.model(**self.inputs(batch))
             self.accelerator.backward(outputs.loss / self.update_size(step))
         if completes:
             if self.recipe.gradient_clipping is not None:
@@ -346,81 +264,10 @@ class Trainer:
         loss: Tensor = outputs.loss.detach()
         return loss
 
-    def prepare_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Pixels, soft labels and target maps of one augmented batch, on its device."""
-        heatmaps = batch["heatmaps"].float() / 255 if "heatmaps" in batch else None
-        images, landmarks, heatmaps = self.augment(batch["images"].float() / 255, batch["landmarks"], heatmaps)
-        mean, std = (images.new_tensor(value).view(-1, 1, 1) for value in (self.processor.image_mean, self.processor.image_std))
-        pixel_values = (images - mean) / std
-        inputs = {
-            "pixel_values": pixel_values.to(memory_format=torch.channels_last),
-            "labels": batch["targets"],
-        }
-        if self.config.auxiliary_labels:
-            inputs["auxiliary_labels"] = one_hot(batch["auxiliary_labels"], len(self.config.auxiliary_labels)).float()
-        if self.config.regularization in ("fully", "hybrid"):
-            if heatmaps is None:
-                # The landmark moved with its pixels: the map is drawn only now.
-                size = self.config.image_size
-                heatmaps = draw_heatmaps(cast(Tensor, landmarks), size, size, self.config.heatmap_sigma)
-            inputs["heatmaps"] = heatmaps
-            inputs["heatmap_mask"] = self.share_mask(batch["has_landmarks"])
-        return self.ask_teachers(mix_batch(inputs, self.recipe.augmentation, self.augmenting))
-
-    @torch.no_grad()
-    def ask_teachers(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Mixes the labels with the teachers' mean answer to the same augmented images and their mirror images
-        (Hinton et al., "Distilling the Knowledge in a Neural Network", 2015, at a temperature of 1).
-        """
-        if not self.teachers:
-            return inputs
-        pixel_values = inputs["pixel_values"]
-        both_ways = torch.cat([pixel_values, pixel_values.flip(3)])
-        with self.accelerator.autocast():
-            outputs = [teacher(both_ways) for teacher in self.teachers]
-        weight, taught = self.recipe.teacher_weight, dict(inputs)
-        for labels, logits in (("labels", "logits"), ("auxiliary_labels", "auxiliary_logits")):
-            if labels in inputs:
-                answers = torch.stack([half for output in outputs for half in output[logits].float().chunk(2)])
-                answer = answers.mean(dim=0).softmax(dim=1)
-                taught[labels] = (1 - weight) * inputs[labels] + weight * answer
-        return taught
-
-    def share_mask(self, mask: Tensor) -> Tensor:
-        """On several processes, weights by which each averages over the images with landmarks of all their batches together."""
-        if self.accelerator.num_processes == 1:
-            return mask
-        weights = mask.float()
-        share = cast(Tensor, self.accelerator.reduce(weights.mean(), "mean"))
-        return weights / share.clamp(min=1e-6)
-
     def evaluated_model(self) -> FerForImageClassification:
         """The model that is validated and saved: the moving average where the recipe asks for one."""
         averaged = cast(FerForImageClassification, self.average.module)
         return averaged if self.recipe.ema_decay else self.accelerator.unwrap_model(self.model)
-
-    def validate(self) -> dict[str, Any]:
-        """Metrics on the validation set, without augmentation; each process sees a share of it. The score, by which the best epoch is
-        chosen, is the accuracy, or its mean with that of the second label set; the loss is the cross-entropy with the labels.
-        """
-        count = len(self.validation)
-        own = share_of(count, self.accelerator.process_index, self.accelerator.num_processes)
-        logits, auxiliary = predict_logits(self.evaluated_model(), self.processor, self.validation.select(own))
-        probabilities = self.gather(logits)[:count].softmax(dim=1)
-        metrics: dict[str, Any] = ExpressionMetrics().compute(
-            predictions=probabilities.numpy(), references=self.validation.labels.numpy()
-        )
-        metrics["score"] = metrics["accuracy"]
-        metrics["validation_loss"] = nll_loss(probabilities.clamp(min=1e-9).log(), self.validation.labels).item()
-        if auxiliary is not None:
-            answers, labels = self.gather(auxiliary)[:count].argmax(dim=1), cast(Tensor, self.validation.auxiliary_labels)
-            metrics["auxiliary_accuracy"] = answers.eq(labels).float().mean().item()
-            metrics["score"] = (metrics["accuracy"] + metrics["auxiliary_accuracy"]) / 2
-        return metrics
-
-    def gather(self, values: Tensor) -> Tensor:
-        """The values of all processes, on the CPU."""
-        return cast(Tensor, self.accelerator.gather(values.to(self.accelerator.device))).cpu()
 
     def start_folder(self) -> None:
         """Makes the run folder, writes into it the recipe and what trains, and opens the trackers."""
@@ -453,17 +300,9 @@ class Trainer:
     def load_state(self) -> None:
         """Goes back to where state/ was written."""
         check_resumable(self.recipe, self.folder)
-        now = self.progress.state_dict()
+        now = replace(self.progress)
         self.accelerator.load_state(str(self.folder / "state"))
-        if self.progress.processes != now["processes"]:
-            raise ValueError(
-                f"{self.folder} was begun on {self.progress.processes} processes, but {now['processes']} go on with it now; its "
-                "steps and its schedule count by them, so resume on as many or start another run."
-            )
-        if self.progress.data != now["data"]:
-            raise ValueError(
-                f"{self.folder} was begun on other images or labels; resume it on the same data or start another run."
-            )
+        self.progress.check_same_run(now, self.folder)
 
     def report(self, metrics: dict[str, Any]) -> None:
         """Writes a line of metrics.jsonl, and the same to the trackers."""

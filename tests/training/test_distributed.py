@@ -19,9 +19,9 @@ from modeling_fer.data.prepared import load_prepared, stream_prepared
 from modeling_fer.data.readers import read_source
 from modeling_fer.data.stream import FaceStream
 from modeling_fer.training.augmentation import Augmentation, AugmentationConfig
-from modeling_fer.training.building import share_batch_statistics
+from modeling_fer.training.process import share_batch_statistics
 from modeling_fer.training.recipe import Recipe, write_recipe
-from modeling_fer.training.trainer import share_of
+from modeling_fer.training.validation import share_of
 
 PROCESSOR = FerImageProcessor(size={"height": 24, "width": 24}, num_channels=1)
 

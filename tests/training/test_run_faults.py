@@ -16,8 +16,9 @@ from PIL import Image as Pil
 from modeling_fer import FerForImageClassification, FerImageProcessor
 from modeling_fer.data.columns import FaceColumns, decode_columns
 from modeling_fer.training.augmentation import AugmentationConfig
-from modeling_fer.training.building import load_for_classes, recipe_columns
+from modeling_fer.training.building import recipe_columns
 from modeling_fer.training.evaluation import rename_columns
+from modeling_fer.training.initial_weights import load_for_classes
 from modeling_fer.training.recipe import Recipe, read_recipe, write_recipe
 from modeling_fer.training.trainer import Trainer
 
@@ -168,7 +169,7 @@ def test_where_there_is_only_a_heatmap_it_is_warped_with_the_image(tmp_path):
     data = FaceColumns(images, torch.eye(2)[labels], labels, torch.zeros(size, 0, 2), labels >= 0, names, heatmaps=images)
     trainer = Trainer(recipe(epochs=1), data, data, tmp_path, cpu=True)
     trainer.seed_step()
-    batch = trainer.prepare_batch(data.__getitems__(list(range(16))))
+    batch = trainer.inputs(data.__getitems__(list(range(16))))
     # Image and heatmap were the same picture, and still are.
     stretched = batch["pixel_values"] * 0.5 + 0.5
     assert (

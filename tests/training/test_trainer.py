@@ -16,20 +16,13 @@ from modeling_fer.configuration_fer import EXPRESSIONS
 from modeling_fer.data import load_splits
 from modeling_fer.data.columns import FaceColumns, decode_columns
 from modeling_fer.training.augmentation import AugmentationConfig
-from modeling_fer.training.building import (
-    auxiliary_shares,
-    build_optimizer,
-    build_sampler,
-    choose_precision,
-    fitting_batch,
-    learning_rate_factor,
-    load_teachers,
-    moving_average,
-    recipe_columns,
-    training_shares,
-)
+from modeling_fer.training.building import recipe_columns
 from modeling_fer.training.evaluation import ExpressionMetrics, calibration_error, evaluate_columns, map_classes, predict_logits
+from modeling_fer.training.initial_weights import load_teachers
+from modeling_fer.training.optimization import build_optimizer, learning_rate_factor, moving_average
+from modeling_fer.training.process import choose_precision
 from modeling_fer.training.recipe import Recipe, read_overrides, read_recipe, write_recipe
+from modeling_fer.training.sampling import auxiliary_shares, build_sampler, fitting_batch, training_shares
 from modeling_fer.training.trainer import Trainer
 
 RECIPES = sorted((ROOT / "modeling_fer" / "recipes").glob("*.yaml"))
@@ -306,7 +299,7 @@ def test_what_is_learned_is_the_share_of_the_teachers_mean_answer_to_both_images
     trainer = Trainer(recipe, columns(), columns(24), tmp_path / "run", cpu=True)
     trainer.seed_step()
     batch = columns().__getitems__(list(range(16)))
-    inputs = trainer.prepare_batch(batch)
+    inputs = trainer.inputs(batch)
     networks = [FerForImageClassification.from_pretrained(folder).eval() for folder in teachers]
     networks[1].config.temperature = 1.0
     with torch.no_grad():
@@ -463,7 +456,7 @@ def test_mixing_reaches_both_label_sets_and_the_maps(tmp_path):
     recipe = changed(augmentation=AugmentationConfig(mixup=1.0, mixup_alpha=2.0))
     trainer = Trainer(recipe, two_label_sets(), two_label_sets(24), tmp_path, cpu=True)
     trainer.seed_step()
-    inputs = trainer.prepare_batch(two_label_sets().__getitems__(list(range(16))))
+    inputs = trainer.inputs(two_label_sets().__getitems__(list(range(16))))
     for name in ("labels", "auxiliary_labels"):
         torch.testing.assert_close(inputs[name].sum(dim=1), torch.ones(16))
         assert ((inputs[name] > 0).sum(dim=1) == 2).any()
