@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -40,6 +41,7 @@ MODEL = {
     "hidden_sizes": [16, 16],
     "heatmap_sigma": 2.0,
 }
+RESIDUAL = {**MODEL, "representation_block": "residual", "residual_blocks": [1, 2], "normalization": "batch"}
 RECIPE = Recipe(model={**MODEL, "facial_parts_weight": 1.0}, epochs=3, batch_size=16, ema_decay=0.5, mixed_precision="no")
 OFFLINE = PrepareSettings(image_size=64, landmarks="detector", sigma=3.0)
 """Preparation without a network that would be downloaded."""
@@ -270,3 +272,21 @@ def write_bad_files(folder: Path) -> dict[str, str]:
         "empty.png": "empty.png is empty",
         "bomb.png": "bomb.png .*make it smaller",
     }
+
+
+def two_label_sets(size: int = 64) -> FaceColumns:
+    """The bars, and whether a bar is the highest."""
+    data = columns(size)
+    return replace(data, auxiliary_labels=(data.labels == 2).long(), auxiliary_names=["other", "top"])
+
+
+def save_teacher(folder, **changes) -> str:
+    """Writes an untrained network of the classes of `columns`; gives its folder."""
+    torch.manual_seed(7)
+    names = {"id2label": dict(enumerate(["low", "middle", "high"]))}
+    model = FerForImageClassification(FerConfig(**{**MODEL, **names, "dropout": 0.5, **changes}))
+    with torch.no_grad():
+        # An untrained network answers much the same everywhere.
+        model.classifier.output.weight.mul_(10)
+    model.save_pretrained(folder)
+    return str(folder)
