@@ -29,8 +29,8 @@ from benchmarks.packages import add_arguments, find_packages
 from benchmarks.pictures import Pictures, make_pictures
 from benchmarks.timing import Figures
 
+from modeling_fer.data.json_files import write_json
 from modeling_fer.training.environment import processor_name
-from modeling_fer.training.json_files import write_json
 
 HERE = Path(__file__).parent
 RESULTS = Path(__file__).parents[1] / "results" / "benchmark.json"

@@ -24,7 +24,7 @@ from benchmark import processor
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from modeling_fer.training.json_files import write_json
+from modeling_fer.data.json_files import write_json
 
 EXAMPLE = Path(__file__).parents[1] / "space" / "examples" / "astronaut.jpg"
 DESKTOP, PHONE = (1280, 1000), (390, 844)

@@ -12,9 +12,9 @@ import torch
 from matplotlib.figure import Figure
 from studies import load_studies, study_parser
 
+from modeling_fer.data.json_files import keep_result, read_kept
 from modeling_fer.training.attribution import Faces
 from modeling_fer.training.faithfulness import SHARES, measure_faithfulness
-from modeling_fer.training.json_files import keep_result, read_kept
 from modeling_fer.training.study import Study, answer_images, network_inputs
 
 

@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from modeling_fer.data import load_labelled
+from modeling_fer.data.json_files import write_json
 from modeling_fer.faces_fer import Face, FaceDetector, MtcnnDetector, face_size
-from modeling_fer.training.json_files import write_json
 
 ASTRONAUT_HEAD = (150, 20, 310, 210)
 """Where the head is in skimage's astronaut: left, top, right, bottom."""

@@ -36,8 +36,8 @@ from datasets import Dataset
 from sklearn.metrics import accuracy_score, recall_score
 from tqdm.auto import tqdm
 
+from modeling_fer.data.json_files import keep_result, read_kept
 from modeling_fer.data.source import usual_name
-from modeling_fer.training.json_files import keep_result, read_kept
 from modeling_fer.training.measurement import Measurement
 from modeling_fer.training.suite import read_measured
 

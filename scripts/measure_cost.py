@@ -13,10 +13,10 @@ from pathlib import Path
 
 from modeling_fer import FerForImageClassification
 from modeling_fer.configuration_fer import EXPRESSIONS, REGULARIZATIONS
+from modeling_fer.data.json_files import keep_result
 from modeling_fer.inference.loading import load_checkpoint
 from modeling_fer.training.building import build_config
 from modeling_fer.training.cost import measure_cost
-from modeling_fer.training.json_files import keep_result
 from modeling_fer.training.recipe import read_recipe
 from modeling_fer.training.study import split_name
 

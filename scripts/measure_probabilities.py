@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from studies import load_studies, study_parser
 
-from modeling_fer.training.json_files import keep_result, read_kept
+from modeling_fer.data.json_files import keep_result, read_kept
 from modeling_fer.training.probabilities import measure_probabilities
 from modeling_fer.training.study import answer_images
 

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from studies import load_studies, study_parser
 
-from modeling_fer.training.json_files import keep_result, read_kept
+from modeling_fer.data.json_files import keep_result, read_kept
 from modeling_fer.training.robustness import DISTURBANCES, measure_robustness
 
 

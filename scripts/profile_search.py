@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 
 from modeling_fer.areas_fer import Picture
+from modeling_fer.data.json_files import write_json
 from modeling_fer.detector_files_fer import PACKAGED
 from modeling_fer.mtcnn_fer import WINDOW, load_networks, pyramid, search
-from modeling_fer.training.json_files import write_json
 
 EXAMPLE = Path(__file__).parents[1] / "space" / "examples" / "astronaut.jpg"
 SIZES = ((512, 512), (640, 480), (2000, 1500))

@@ -22,7 +22,7 @@ from pathlib import Path
 from reproduce_steps import ROOT, Scale, Step, list_steps, quick_scale
 from small_share import share_data
 
-from modeling_fer.training.json_files import keep_result, read_kept
+from modeling_fer.data.json_files import keep_result, read_kept
 from modeling_fer.training.run_folder import holds_run
 
 

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from modeling_fer.data import load_labelled
+from modeling_fer.data.json_files import keep_result, read_kept, write_json
 from modeling_fer.data.splits import subject_folds
 from modeling_fer.training.building import recipe_columns
-from modeling_fer.training.json_files import keep_result, read_kept, write_json
 from modeling_fer.training.process import keep_freed_memory
 from modeling_fer.training.recipe import Recipe, read_overrides, read_recipe
 from modeling_fer.training.trainer import Trainer

@@ -18,10 +18,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from modeling_fer.data.json_files import write_json
 from modeling_fer.training.cross_validation import AVERAGED
 from modeling_fer.training.environment import Environment
 from modeling_fer.training.figures import draw_confusion
-from modeling_fer.training.json_files import write_json
 
 VARIANTS = {"pretrained": "tab:orange", "literal": "tab:green", "finetuned": "tab:red"}
 """Other ways to train a method, by the end of its name, and their colours."""

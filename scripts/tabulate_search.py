@@ -8,7 +8,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from modeling_fer.training.json_files import write_json
+from modeling_fer.data.json_files import write_json
 
 PARAMETER = "params_"
 

@@ -15,13 +15,13 @@ from modeling_fer.checkpoints import find_checkpoint
 from modeling_fer.configuration_fer import FerConfig
 from modeling_fer.data import load_splits
 from modeling_fer.data.columns import FaceColumns, read_labels
+from modeling_fer.data.json_files import keep_result
 from modeling_fer.image_processing_fer import FerImageProcessor
 from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.training.building import recipe_columns
 from modeling_fer.training.calibration import fit_temperature, join_outputs, join_scores, shared_places
 from modeling_fer.training.conformal import fit_doubt
 from modeling_fer.training.evaluation import ExpressionMetrics, predict_logits
-from modeling_fer.training.json_files import keep_result
 from modeling_fer.training.recipe import read_recipe
 from modeling_fer.training.sampling import auxiliary_shares, training_shares
 

@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 
 from modeling_fer.data.digests import digest_samples, find_difference
 from modeling_fer.data.face_preparer import FacePreparer, PrepareSettings, prepared_features
+from modeling_fer.data.json_files import write_json
 from modeling_fer.data.report import write_card, write_report
 from modeling_fer.data.source import Problem, Sample, Source
 from modeling_fer.faces_fer import usable_cores
@@ -158,8 +159,7 @@ def check_same_work(source: Source, settings: PrepareSettings, work: Path) -> No
             detail = DIFFERENCES.get(key, f"{key} = {written[key]}, not {plan[key]}")
             raise ValueError(f"{work.parent} was begun with {detail}; go on with the same, or give another output folder.")
         return
-    work.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(plan), encoding="utf-8")
+    write_json(file, plan, indent=None)
 
 
 def run_shards(shards: list[WorkShard], settings: PrepareSettings, features: Features, num_proc: int) -> Iterator[int]:

@@ -15,15 +15,14 @@ from sklearn.metrics import confusion_matrix
 
 from modeling_fer.data.columns import FaceColumns
 from modeling_fer.data.digests import digest, find_difference
+from modeling_fer.data.json_files import read_kept, write_json
 from modeling_fer.data.splits import Fold, subject_folds
 from modeling_fer.image_processing_fer import FerImageProcessor
 from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.training.environment import read_environments
 from modeling_fer.training.evaluation import ExpressionMetrics, predict_columns
-from modeling_fer.training.json_files import read_kept, write_json
 from modeling_fer.training.recipe import Recipe, check_same_recipe, write_recipe
-from modeling_fer.training.run_folder import restore_folder
-from modeling_fer.training.trainer import Trainer
+from modeling_fer.training.trainer import train_or_resume
 
 AVERAGED = ("accuracy", "uar", "macro_f1")
 
@@ -118,7 +117,7 @@ def run_fold(recipe: Recipe, columns: FaceColumns, fold: Fold, folder: Path, cpu
     if (result := read_fold(folder)) is not None:
         return result
     train, validation, test = (columns.select(part) for part in (learned_positions(recipe, fold), fold.validation, fold.test))
-    Trainer(recipe, train, validation, folder, resume=restore_folder(folder / "state"), cpu=cpu).fit()
+    train_or_resume(recipe, train, validation, folder, cpu)
     return measure_fold(folder, test, folder)
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from modeling_fer.training.json_files import write_json
+from modeling_fer.data.json_files import write_json
 
 DATASET_NAMES = {"ferplus": "FER+", "fer2013": "FER-2013", "ckplus48": "CK+48"}
 

@@ -18,8 +18,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from modeling_fer.data.columns import FaceColumns
 from modeling_fer.training.recipe import Recipe
-from modeling_fer.training.run_folder import restore_folder
-from modeling_fer.training.trainer import Trainer
+from modeling_fer.training.trainer import train_or_resume
 
 Grid = dict[str, list[Any]]
 
@@ -211,8 +210,7 @@ def train_and_validate(
         accuracies = []
         for number, (train, validation) in enumerate(pairs, start=1):
             part = folder / f"split-{number}"
-            resume = restore_folder(part / "state")
-            accuracies.append(Trainer(recipe, train, validation, part, resume=resume, cpu=cpu).fit()["accuracy"])
+            accuracies.append(train_or_resume(recipe, train, validation, part, cpu)["accuracy"])
         return sum(accuracies) / len(accuracies)
 
     return measure

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from modeling_fer.data import load_labelled
 from modeling_fer.data.columns import FaceColumns, decode_columns
+from modeling_fer.data.json_files import read_kept
 from modeling_fer.data.landmarks import LANDMARK_POINTS
 from modeling_fer.data.prepared import load_whole
 from modeling_fer.inference.loading import Checkpoint, load_checkpoint
 from modeling_fer.pixels_fer import normalize_pixels
-from modeling_fer.training.json_files import read_kept
 from modeling_fer.training.process import choose_precision
 
 

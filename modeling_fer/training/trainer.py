@@ -32,7 +32,7 @@ from modeling_fer.training.optimization import build_optimizer, learning_rate_fa
 from modeling_fer.training.process import choose_precision, default_device, forget_other_runs, share_batch_statistics
 from modeling_fer.training.progress import Progress, check_resumable
 from modeling_fer.training.recipe import Recipe, write_recipe
-from modeling_fer.training.run_folder import replace_folder, whole_or_not
+from modeling_fer.training.run_folder import replace_folder, restore_folder, whole_or_not
 from modeling_fer.training.sampling import build_sampler, fitting_batch, training_shares
 from modeling_fer.training.tracking import check_trackers, flatten_settings
 from modeling_fer.training.validation import validate
@@ -318,3 +318,15 @@ class Trainer:
                 + (f"of the second labels {metrics['auxiliary_accuracy']:.4f}, " if "auxiliary_accuracy" in metrics else "")
                 + f"UAR {metrics['uar']:.4f}, {metrics['images_per_second']:.0f} images/s"
             )
+
+
+def train_or_resume(recipe: Recipe, train: FaceColumns, validation: FaceColumns, folder: Path, cpu: bool) -> dict[str, float]:
+    """Trains in a folder to the end, from where an earlier run in it stopped if there was one.
+
+    Args:
+        recipe, train, validation, folder, cpu: as of `Trainer`.
+
+    Returns:
+        What `Trainer.fit` does.
+    """
+    return Trainer(recipe, train, validation, folder, resume=restore_folder(folder / "state"), cpu=cpu).fit()
