@@ -15,7 +15,8 @@ from .answers_fer import Faces
 from .doubt_fer import Doubt
 from .faces_fer import FaceCropper, FaceDetector
 from .images_fer import FaceImage
-from .reading_fer import CutPhoto, FaceReader, NetworkAnswer, ReadOptions, answer_all
+from .inputs_fer import answer_all
+from .reading_fer import CutPhoto, FaceReader, NetworkAnswer, ReadOptions
 
 READ_OPTIONS = {option.name for option in fields(ReadOptions)}
 
