@@ -25,6 +25,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PHOTO = ROOT / "space" / "examples" / "astronaut.jpg"
+PACKAGES = ("modeling_fer", "modeling_fer_cli")
+"""What the wheel holds."""
+
 MAX_MEGABYTES = 60
 """The package index takes files of up to 100 MB; larger wheels than this were made by mistake."""
 
@@ -84,14 +87,14 @@ def find_faults(archives: Archives, source: Path) -> list[str]:
 
 
 def wheel_files(source: Path) -> set[str]:
-    """The files of the package in a source tree, as a wheel names them: code, recipes, templates, checkpoints."""
-    files = (path.relative_to(source) for path in (source / "modeling_fer").rglob("*") if path.is_file())
-    return {path.as_posix() for path in files} | {"modeling_fer_cli.py"}
+    """The files of the packages in a source tree, as a wheel names them: code, recipes, templates, checkpoints."""
+    paths = (path for package in PACKAGES for path in (source / package).rglob("*"))
+    return {path.relative_to(source).as_posix() for path in paths if path.is_file()}
 
 
 def is_foreign(name: str) -> bool:
     """Whether a file of the wheel should not be there."""
-    inside = name.startswith(("modeling_fer/", "modeling_fer_cli.py")) or ".dist-info/" in name
+    inside = name.startswith(tuple(f"{package}/" for package in PACKAGES)) or ".dist-info/" in name
     return not inside or name.endswith(FOREIGN)
 
 

@@ -17,6 +17,8 @@ from clean_process import make_import_path
 from helpers import ROOT, save
 from packaging.requirements import Requirement
 
+PACKAGES = ("modeling_fer", "modeling_fer_cli")
+
 pytestmark = pytest.mark.slow
 
 
@@ -24,9 +26,10 @@ pytestmark = pytest.mark.slow
 def built(tmp_path_factory) -> Path:
     """The folder of a source distribution, and of the wheel that was built from it."""
     source = tmp_path_factory.mktemp("source")
-    for name in ("pyproject.toml", "README.md", "LICENSE", "modeling_fer_cli.py"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copyfile(ROOT / name, source / name)
-    shutil.copytree(ROOT / "modeling_fer", source / "modeling_fer", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     done = subprocess.run([sys.executable, "-m", "build", source], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return source / "dist"
@@ -73,8 +76,9 @@ def run(fresh: Path, folder: Path, *command) -> str:
 
 
 def test_holds_the_package_and_nothing_else(built, wheel):
-    package = [path for path in (ROOT / "modeling_fer").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    expected = {"modeling_fer_cli.py", *(path.relative_to(ROOT).as_posix() for path in package)}
+    paths = [path for name in PACKAGES for path in (ROOT / name).rglob("*")]
+    package = [path for path in paths if path.is_file() and "__pycache__" not in path.parts]
+    expected = {path.relative_to(ROOT).as_posix() for path in package}
     with ZipFile(wheel) as opened:
         files = {name for name in opened.namelist() if ".dist-info/" not in name}
     assert files == expected

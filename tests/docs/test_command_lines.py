@@ -17,10 +17,12 @@ from markdown_it import MarkdownIt
 from pages import TEXTS, Block, check_requirements, check_target, read_blocks, read_commands
 from typer.main import get_group
 
-import modeling_fer_cli
 from modeling_fer.training.recipe import read_overrides, read_recipe
+from modeling_fer_cli import app
+from modeling_fer_cli.data import FORMS
+from modeling_fer_cli.training import RECIPES
 
-COMMANDS = get_group(modeling_fer_cli.app).commands
+COMMANDS = get_group(app).commands
 ASSIGNMENT = re.compile(r"([A-Z_]+)=(.*)", re.DOTALL)
 FOREIGN = ("accelerate", "cd", "cp", "git", "hf", "npm", "torchrun")
 """Commands of others; test_pages.py runs most pages that have them."""
@@ -64,11 +66,11 @@ def check_fer(words: list[str]) -> None:
     """`fer COMMAND ...`: its arguments are taken, its recipe is one, with the settings that are given beside it."""
     context = COMMANDS[words[1]].make_context(" ".join(words[:2]), words[2:])
     recipe, form = context.params.get("recipe"), context.params.get("form")
-    if recipe in modeling_fer_cli.RECIPES:
+    if recipe in RECIPES:
         read_recipe(recipe, read_overrides(context.params["settings"] or []))
     else:
         assert recipe is None or recipe.endswith(".yaml"), f"there is no recipe {recipe}"
-    assert form is None or form in modeling_fer_cli.FORMS, f"there is no form {form}"
+    assert form is None or form in FORMS, f"there is no form {form}"
 
 
 def check_python(words: list[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from check_release import Archives, find_faults
 from helpers import write
 
-FILES = ("modeling_fer/__init__.py", "modeling_fer/py.typed", "modeling_fer/recipes/one.yaml", "modeling_fer_cli.py")
+FILES = ("modeling_fer/__init__.py", "modeling_fer/py.typed", "modeling_fer/recipes/one.yaml", "modeling_fer_cli/__init__.py")
 
 
 def write_archives(folder: Path, names: tuple[str, ...] = FILES, readme: str = "Read [more](https://example.org).") -> Archives:
