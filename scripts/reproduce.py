@@ -19,7 +19,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from reproduce_steps import ROOT, Scale, Step, list_steps, quick_scale
+from reproduce_scale import Scale, quick_scale
+from reproduce_steps import ROOT, Step, list_steps
 from small_share import share_data
 
 from modeling_fer.data.json_files import keep_result, read_kept

@@ -7,7 +7,8 @@ import sys
 import pytest
 from helpers import ROOT, run_script
 from reproduce import in_order, run
-from reproduce_steps import Scale, list_steps, quick_scale
+from reproduce_scale import Scale, quick_scale
+from reproduce_steps import list_steps
 
 FULL = Scale(ROOT / "prepared", ROOT / "runs", ROOT / "results", ROOT / "docs")
 
