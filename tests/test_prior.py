@@ -64,9 +64,12 @@ def test_the_page_takes_it_for_photos_and_the_camera(photo):
 
 @pytest.mark.slow
 def test_the_page_shows_a_photo_again_when_the_slider_moves(photo_path):
-    app = pytest.importorskip("app")
-    outputs = [app.show_photo(str(photo_path), "", prior) for prior in (0.0, 1.0)]
+    pytest.importorskip("gradio")
+    from photo_tab import show_photo
+    from settings import choose_model
+
+    outputs = [show_photo(str(photo_path), "", prior) for prior in (0.0, 1.0)]
     plain, level = (output[-2] for output in outputs)
     assert level["contempt"] > plain["contempt"]
-    repository, _, slider = app.choose_model("", "other/model")
+    repository, _, slider = choose_model("", "other/model")
     assert repository == "" and slider.value == load_reader("").prior and slider.interactive

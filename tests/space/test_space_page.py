@@ -1,68 +1,15 @@
-"""The Space's page in a real browser, and its server under load."""
+"""The Space's page in a real browser."""
 
-import base64
-import os
-import socket
-import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 from benchmark_space import DESKTOP, PHONE, count_frames, find_chromium, first_view, new_page, open_browser, start_camera, visit
-from gradio_client import Client, handle_file
-from gradio_client.exceptions import AppError
-from helpers import ROOT, write_bomb, write_clip, write_sound
-from hub_server import serve
+from helpers import write_clip, write_sound
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 needs_browser = pytest.mark.skipif(find_chromium() is None, reason="no Chromium is installed (apt-get install chromium)")
 pytestmark = pytest.mark.slow
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """The page, served by a process of its own that takes a server of the tests for the Hub; its address and process."""
-    folder = tmp_path_factory.mktemp("space")
-    port = free_port()
-    with serve() as hub, open(folder / "log.txt", "w") as log:
-        environment = {
-            **os.environ, "GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder), "GRADIO_ANALYTICS_ENABLED": "False",
-            "HF_ENDPOINT": hub.address, "HF_HOME": str(folder / "hub"), "HF_HUB_DISABLE_XET": "1",
-        }  # fmt: skip
-        process = subprocess.Popen([sys.executable, ROOT / "space/app.py"], env=environment, stdout=log, stderr=log, cwd=folder)
-        address = f"http://127.0.0.1:{port}"
-        try:
-            wait_for(address, process, folder / "log.txt")
-            yield address, process, hub
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
-    for _ in range(240):
-        assert process.poll() is None, log.read_text()
-        try:
-            httpx.get(address)
-            return
-        except httpx.TransportError:
-            time.sleep(0.5)
-    pytest.fail(f"the page did not come up: {log.read_text()}")
-
-
-@pytest.fixture(scope="module")
-def client(server) -> Client:
-    return Client(server[0], verbose=False)
 
 
 @pytest.fixture(scope="module")
@@ -345,61 +292,3 @@ def test_another_model_is_loaded_from_the_hub_by_name(browser, server, tiny_chec
     upload(page, "photo", photo_path)
     expect(page.get_by_role("status").filter(has_text="One face was found.")).to_be_visible(timeout=20_000)
     page.close()
-
-
-def test_the_named_api_gives_faces_with_their_maps(client, photo_path):
-    [face] = client.predict(handle_file(photo_path), api_name="/predict")
-    assert face["expressions"][0]["label"] == "happiness" and face["score"] > 0.9
-    kind, content = face["relevance_map"].split(",")
-    assert kind == "data:image/png;base64" and base64.b64decode(content).startswith(b"\x89PNG")
-    named = client.view_api(return_format="dict")["named_endpoints"]
-    assert list(named) == ["/predict"]
-
-
-@pytest.mark.parametrize(
-    ("name", "make", "sentence"),
-    [
-        ("big.jpg", lambda path: path.write_bytes(bytes(50_000_000)), "big.jpg has 50 MB, but 20 MB are read at most"),
-        ("bomb.png", lambda path: write_bomb(path, 60_000, 60_000), "bomb.png says that it has over 50,000,000 pixels"),
-        ("notes.txt", lambda path: path.write_text("no picture"), "notes.txt is not an image that can be read"),
-    ],
-)
-def test_the_api_refuses_in_one_sentence_and_goes_on(client, photo_path, tmp_path, name, make, sentence):
-    make(tmp_path / name)
-    with pytest.raises(AppError, match=sentence):
-        client.predict(handle_file(tmp_path / name), api_name="/predict")
-    assert len(client.predict(handle_file(photo_path), api_name="/predict")) == 1
-
-
-def test_names_that_climb_out_of_a_folder_stay_inside(server, photo_path, tmp_path):
-    address = server[0]
-    sent = {"files": ("../../../../climbed.jpg", photo_path.read_bytes(), "image/jpeg")}
-    [stored] = httpx.post(f"{address}/gradio_api/upload", files=sent).json()
-    assert ".." not in stored and Path(stored).name == "climbed.jpg" and Path(stored).is_file()
-    # Files that nobody uploaded are not read, whoever names them.
-    body = {"data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]}
-    event = httpx.post(f"{address}/gradio_api/call/predict", json=body).json()["event_id"]
-    answer = httpx.get(f"{address}/gradio_api/call/predict/{event}", timeout=30).text
-    assert "event: error" in answer and "root:" not in answer
-    assert httpx.get(f"{address}/gradio_api/file=/etc/passwd").status_code == 403
-
-
-def memory(process: subprocess.Popen) -> int:
-    """Resident bytes of a process."""
-    pages = Path(f"/proc/{process.pid}/statm").read_text().split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
-
-
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="memory is read from /proc")
-def test_twenty_users_at_once_do_not_fail_and_memory_stays(server, photo_path):
-    address, process, _ = server
-    clients = [Client(address, verbose=False) for _ in range(20)]
-
-    def ask(user: Client, requests: int) -> int:
-        return sum(len(user.predict(handle_file(photo_path), api_name="/predict")) for _ in range(requests))
-
-    with ThreadPoolExecutor(20) as users:
-        assert sum(users.map(ask, clients, [5] * 20)) == 100
-        before = memory(process)
-        assert sum(users.map(ask, clients, [25] * 20)) == 500
-    assert memory(process) <= 1.1 * before
