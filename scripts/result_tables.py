@@ -20,7 +20,13 @@ def suite_name(result: Result) -> str:
     """What was measured, without its prior strength."""
     one, classes = result.measurement, len(result.scores["recall"])
     own = f"{classes} classes" if one.dataset == "ferplus" else f"its own {classes} labels"
-    what = f"{classes} classes, zero-shot" if one.without else f"{classes} classes, {one.folds} folds" if one.folds else own
+    what = (
+        f"{classes} classes, zero-shot"
+        if one.without
+        else f"{classes} classes, fine-tuned in {one.folds} folds"
+        if one.folds
+        else own
+    )
     split = "" if one.split == "all" or one.folds else f" {one.split}"
     return f"{DATASET_NAMES[one.dataset]}{split}, {what}{', second output layer' if one.auxiliary else ''}"
 
