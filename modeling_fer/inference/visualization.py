@@ -1,15 +1,31 @@
 """Pictures of what the pipeline found: boxes, expressions, probability bars, and relevance maps over the faces."""
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from modeling_fer.answers_fer import Crop, Faces, ReadFace
+from modeling_fer.inference.fonts import choose_font, shorten
 
 LONGEST_SIDE = 1600
 ROW_HEIGHT = 220
 MARGIN = 16
 INK, PAPER, ACCENT, TRACK = "#1d2733", "#ffffff", "#c2410c", "#e7eaee"
 MAX_OPACITY = 0.65
+
+LEAST_ROWS, MOST_COLUMNS = 6, 3
+"""Beside a photo stand as many rows as it is high, but six beside a low one, and in no more columns than three."""
+
+BARS_START, LATEST_START = 95, 295
+"""Pixels from where a name begins to its bar: those that common names need, and the most that longer ones get."""
+
+SMALLEST_TEXT = 12
+"""Pixels."""
+
+Rectangle = tuple[float, float, float, float]
+"""Left, top, right and bottom, in pixels."""
 
 
 def color_map(relevance_map: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -30,11 +46,11 @@ def color_map(relevance_map: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 def draw_overlay(image: Image.Image, faces: Faces, bars: int = 5, full_width: int | None = None) -> Image.Image:
     """A photo with its faces: on the photo the boxes, names and relevance maps; beside it a row for each face with the crop, the
-    crop under its map, and bars of the likeliest expressions.
+    crop under its map, and bars of the likeliest expressions. Of many faces only the first have a row.
 
     Args:
         image: the upright photo, or a smaller copy of it, see `reduce_photo`.
-        faces: what was read in it; may be empty.
+        faces: what was read in it, largest first; may be empty.
         bars: how many expressions to draw for each face.
         full_width: width in pixels of the photo whose pixels the faces' boxes are in; that of the image where it is None.
 
@@ -46,11 +62,16 @@ def draw_overlay(image: Image.Image, faces: Faces, bars: int = 5, full_width: in
     photo = draw_faces(image, faces, full_width)
     if not faces:
         return photo
-    return _beside(photo, [_face_row(clean, face, scale, bars, number) for number, face in enumerate(faces, start=1)])
+    rows_a_column = max(LEAST_ROWS, photo.height // ROW_HEIGHT)
+    shown = faces[: MOST_COLUMNS * rows_a_column]
+    names = _Names.of(shown, bars)
+    rows = [_face_row(clean, face, scale, names, number) for number, face in enumerate(shown, start=1)]
+    panel = _in_columns(rows, math.ceil(len(rows) / rows_a_column))
+    return _beside(photo, panel if len(shown) == len(faces) else _with_note(panel, len(faces) - len(shown)))
 
 
 def draw_faces(image: Image.Image, faces: Faces, full_width: int | None = None) -> Image.Image:
-    """A photo with boxes, names and relevance maps on its faces.
+    """A photo with boxes, names and relevance maps on its faces. Where a name has no room, only the face's number stands.
 
     Args:
         image, faces, full_width: as for `draw_overlay`.
@@ -62,19 +83,15 @@ def draw_faces(image: Image.Image, faces: Faces, full_width: int | None = None) 
     scale = photo.width / (full_width or image.width)
     for face in faces:
         _paste_map(photo, face, scale)
-    for number, face in enumerate(faces, start=1):
-        _draw_box(photo, face, scale, _name(face, number, len(faces)))
+    boxes = np.array([face.box for face in faces], float).reshape(-1, 4) * scale
+    for box in boxes:
+        _draw_box(photo, box)
+    labels: list[Label] = []
+    for index in range(len(faces)):
+        labels += _place_label(photo.size, faces, index, boxes, labels)
+    for label in labels:
+        label.draw(photo)
     return photo
-
-
-def _name(face: ReadFace, number: int, count: int) -> str:
-    """What stands at a box: the number of the face's track in a video, of the face where a photo has several, and its
-    expression, after "uncertain" where it is.
-    """
-    expression = f"{'uncertain: ' if face.uncertain else ''}{face.expression} {face.probability:.0%}"
-    if face.track is not None:
-        return f"{face.track} {expression}"
-    return expression if count == 1 or face.scores_of_frame else f"{number} {expression}"
 
 
 def reduce_photo(image: Image.Image) -> Image.Image:
@@ -120,51 +137,169 @@ def _paste_map(photo: Image.Image, face: ReadFace, scale: float) -> None:
     photo.paste(placed.convert("RGB"), (int(low[0]), int(low[1])), placed.getchannel("A"))
 
 
-def _draw_box(photo: Image.Image, face: ReadFace, scale: float, text: str) -> None:
-    draw = ImageDraw.Draw(photo)
-    left, top, right, bottom = (edge * scale for edge in face.box)
-    width = max(2, round(min(photo.size) / 250))
-    draw.rectangle((left, top, right, bottom), outline=ACCENT, width=width)
-    font = ImageFont.load_default(max(12, round(min(photo.size) / 32)))
-    _, _, text_right, text_bottom = draw.textbbox((0, 0), text, font=font)
-    height = text_bottom + 6
-    x = min(max(left, 0), max(photo.width - text_right - 8, 0))
-    y = top - height if top >= height else max(top, 0)
-    draw.rectangle((x, y, x + text_right + 8, y + height), fill=ACCENT)
-    draw.text((x + 4, y + 2), text, fill=PAPER, font=font)
+def _draw_box(photo: Image.Image, box: np.ndarray) -> None:
+    left, top, right, bottom = box.tolist()
+    width = max(2, min(round(min(photo.size) / 250), round((right - left) / 25)))
+    ImageDraw.Draw(photo).rectangle((left, top, right, bottom), outline=ACCENT, width=width)
 
 
-def _face_row(photo: Image.Image, face: ReadFace, scale: float, bars: int, number: int) -> Image.Image:
+@dataclass(frozen=True)
+class Label:
+    """What stands at a box, and where.
+
+    Attributes:
+        text, font: what, and how it is written.
+        area: the rectangle that it covers.
+    """
+
+    text: str
+    font: ImageFont.FreeTypeFont
+    area: Rectangle
+
+    def draw(self, photo: Image.Image) -> None:
+        """Writes it on a photo."""
+        draw = ImageDraw.Draw(photo)
+        draw.rectangle(self.area, fill=ACCENT)
+        draw.text((self.area[0] + 4, self.area[1] + 3), self.text, fill=PAPER, font=self.font)
+
+
+def _place_label(size: tuple[int, int], faces: Faces, index: int, boxes: np.ndarray, placed: list[Label]) -> list[Label]:
+    """The label of a face: its name where that has room, else its number; none where that has no room either.
+
+    Args:
+        size: width and height of the photo in pixels.
+        faces, index: all faces, and which of them.
+        boxes: (faces, 4), float: theirs, in pixels of the photo.
+        placed: labels of the faces before.
+    """
+    face, box, others = faces[index], boxes[index], np.delete(boxes, index, axis=0)
+    taken = np.array([label.area for label in placed]).reshape(-1, 4)
+    pixels = _text_size(size, box)
+    # The place above a face is that face's own, however long the name of its neighbour.
+    others[:, 1] -= 2 * pixels
+    font = choose_font("".join(face.scores), pixels)
+    for text in filter(None, (_name(face, index + 1, len(faces)), _number(face, index + 1))):
+        for area in _areas(text, font, box, size):
+            if _inside(area, (0, 0, *size)) and not _meets(area, taken) and (_inside(area, box) or not _meets(area, others)):
+                return [Label(text, font, area)]
+    return []
+
+
+def _name(face: ReadFace, number: int, count: int) -> str:
+    """What stands at a box: the number of the face's track in a video, of the face where a photo has several, and its
+    expression, after "uncertain" where it is.
+    """
+    expression = f"{'uncertain: ' if face.uncertain else ''}{face.expression} {face.probability:.0%}"
+    if face.track is not None:
+        return f"{face.track} {expression}"
+    return expression if count == 1 or face.scores_of_frame else f"{number} {expression}"
+
+
+def _number(face: ReadFace, number: int) -> str:
+    """What stands at a box that has no room for a name. A face of a video that is no track's has no number."""
+    if face.track is not None:
+        return str(face.track)
+    return "" if face.scores_of_frame else str(number)
+
+
+def _text_size(size: tuple[int, int], box: np.ndarray) -> int:
+    """Pixels of the text at a box: as large as suits the face, but no larger than suits the photo."""
+    return max(SMALLEST_TEXT, min(round(min(size) / 32), round(float(box[2] - box[0]) / 6)))
+
+
+def _areas(text: str, font: ImageFont.FreeTypeFont, box: np.ndarray, size: tuple[int, int]) -> list[Rectangle]:
+    """Where a label may be, the best first: above its box, or below that where the photo ends above; inside at the top."""
+    left, top, _, bottom = box.tolist()
+    width, height = font.getlength(text) + 8, sum(font.getmetrics()) + 6
+    x = min(max(left, 0), max(size[0] - width, 0))
+    starts = [top - height if top >= height else bottom]
+    # The text of a tiny face would hide it.
+    starts += [max(top, 0)] if height < (bottom - top) / 2 else []
+    return [(x, y, x + width, y + height) for y in starts]
+
+
+def _inside(area: Rectangle, other: Rectangle | np.ndarray) -> bool:
+    return bool(area[0] >= other[0] and area[1] >= other[1] and area[2] <= other[2] and area[3] <= other[3])
+
+
+def _meets(area: Rectangle, others: np.ndarray) -> bool:
+    """Whether a rectangle covers a part of one of (n, 4) others."""
+    low, high = np.maximum(area[:2], others[:, :2]), np.minimum(area[2:], others[:, 2:])
+    return bool((low < high).all(axis=1).any())
+
+
+@dataclass(frozen=True)
+class _Names:
+    """How the names of expressions stand before their bars.
+
+    Attributes:
+        font: what they are written in.
+        bars: how many each face has.
+        start: pixels from where a name begins to its bar.
+    """
+
+    font: ImageFont.FreeTypeFont
+    bars: int
+    start: int
+
+    @classmethod
+    def of(cls, faces: Faces, bars: int) -> "_Names":
+        """Room for the longest name of all faces, so that their bars begin below each other."""
+        names = {name for face in faces for name in list(face.scores)[:bars]}
+        font = choose_font("".join(sorted(names)), 16)
+        longest = max((font.getlength(name) for name in names), default=0)
+        return cls(font, bars, min(max(BARS_START, round(longest) + 14), LATEST_START))
+
+
+def _face_row(photo: Image.Image, face: ReadFace, scale: float, names: _Names, number: int) -> Image.Image:
     side = ROW_HEIGHT - 2 * MARGIN
-    row = Image.new("RGB", (3 * MARGIN + 2 * side + 330, ROW_HEIGHT), PAPER)
+    row = Image.new("RGB", (3 * MARGIN + 2 * side + names.start + 235, ROW_HEIGHT), PAPER)
     crop = cut_crop(photo, face, scale, side)
     row.paste(crop, (MARGIN, MARGIN))
     if face.relevance_map is not None:
         layer = color_map(face.relevance_map, crop.size)
         row.paste(Image.composite(layer.convert("RGB"), crop, layer.getchannel("A")), (2 * MARGIN + side, MARGIN))
     title = f"face {number}, uncertain" if face.uncertain else f"face {number}"
-    _draw_bars(row, list(face.scores.items())[:bars], 3 * MARGIN + 2 * side, title)
+    _draw_bars(row, face, 3 * MARGIN + 2 * side, names, title)
     return row
 
 
-def _draw_bars(row: Image.Image, scores: list[tuple[str, float]], left: int, title: str) -> None:
+def _draw_bars(row: Image.Image, face: ReadFace, left: int, names: _Names, title: str) -> None:
     draw = ImageDraw.Draw(row)
     font = ImageFont.load_default(16)
     draw.text((left, MARGIN - 4), title, fill=INK, font=font)
+    scores = list(face.scores.items())[: names.bars]
     step = (ROW_HEIGHT - 2 * MARGIN - 20) / max(len(scores), 1)
     for index, (label, score) in enumerate(scores):
         y = MARGIN + 22 + index * step
-        bar = (left + 95, y + 2, left + 255, y + min(step - 6, 20))
-        draw.text((left, y), label, fill=INK, font=font)
+        start = left + names.start
+        bar = (start, y + 2, start + 160, y + min(step - 6, 20))
+        draw.text((left, y), shorten(label, names.font, names.start - 14), fill=INK, font=names.font)
         draw.rectangle(bar, fill=TRACK)
         draw.rectangle((*bar[:2], bar[0] + score * (bar[2] - bar[0]), bar[3]), fill=ACCENT)
-        draw.text((left + 262, y), f"{score:.1%}", fill=INK, font=font)
+        draw.text((start + 167, y), f"{score:.1%}", fill=INK, font=font)
 
 
-def _beside(photo: Image.Image, rows: list[Image.Image]) -> Image.Image:
-    height = max(photo.height, ROW_HEIGHT * len(rows))
-    canvas = Image.new("RGB", (photo.width + rows[0].width, height), PAPER)
-    canvas.paste(photo, (0, 0))
+def _in_columns(rows: list[Image.Image], columns: int) -> Image.Image:
+    """Rows below each other, in columns of about equal height."""
+    height = math.ceil(len(rows) / columns)
+    panel = Image.new("RGB", (columns * rows[0].width, height * ROW_HEIGHT), PAPER)
     for index, row in enumerate(rows):
-        canvas.paste(row, (photo.width, index * ROW_HEIGHT))
+        panel.paste(row, (index // height * row.width, index % height * ROW_HEIGHT))
+    return panel
+
+
+def _with_note(panel: Image.Image, count: int) -> Image.Image:
+    """A panel that says below its last column how many faces are left out."""
+    noted = ImageOps.expand(panel, (0, 0, 0, 2 * MARGIN), PAPER)
+    text = f"and {count} more face{'' if count == 1 else 's'}"
+    place = (panel.width - MARGIN, panel.height)
+    ImageDraw.Draw(noted).text(place, text, fill=INK, font=ImageFont.load_default(16), anchor="ra")
+    return noted
+
+
+def _beside(photo: Image.Image, panel: Image.Image) -> Image.Image:
+    canvas = Image.new("RGB", (photo.width + panel.width, max(photo.height, panel.height)), PAPER)
+    canvas.paste(photo, (0, 0))
+    canvas.paste(panel, (photo.width, 0))
     return canvas
