@@ -4,6 +4,8 @@ from pathlib import Path
 
 from datasets import Dataset, load_dataset
 
+from modeling_fer.data.prepared import known_subjects
+
 QUICK_IMAGES, QUICK_PEOPLE = 120, 24
 
 
@@ -32,8 +34,8 @@ def split_files(folder: Path, split: str) -> list[Path]:
 
 def few_images(whole: Dataset) -> Dataset:
     """Some images, evenly spread; where it is known who is on them, all images of some people."""
-    if "subject" in whole.column_names:
-        people = sorted(set(whole["subject"]))
+    if (subjects := known_subjects(whole)) is not None:
+        people = sorted(set(subjects))
         kept = set(people[:: max(1, len(people) // QUICK_PEOPLE)])
-        return whole.select([place for place, person in enumerate(whole["subject"]) if person in kept])
+        return whole.select([place for place, person in enumerate(subjects) if person in kept])
     return whole.select(range(0, len(whole), max(1, len(whole) // QUICK_IMAGES)))

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from modeling_fer.data import load_labelled
 from modeling_fer.data.json_files import keep_result, read_kept, write_json
+from modeling_fer.data.prepared import known_subjects
 from modeling_fer.data.splits import subject_folds
 from modeling_fer.training.building import recipe_columns
 from modeling_fer.training.process import keep_freed_memory
@@ -94,9 +95,11 @@ def draw_curves(results: dict[str, dict[str, Any]]) -> Figure:
 def study(recipe: Recipe, variant: Variant, data: str, folds: int, folder: Path) -> dict[str, Any]:
     """Trains one variant on the first folds' inner splits; gives accuracies, and the records of the first."""
     dataset = load_labelled(data, "train", recipe.target, recipe.label_votes)
-    columns = recipe_columns(recipe, dataset)
+    columns, subjects = recipe_columns(recipe, dataset), known_subjects(dataset)
+    if subjects is None:
+        raise ValueError(f"{data} does not say who is on its images; the folds need a column subject.")
     accuracies, first = [], None
-    for number, fold in enumerate(subject_folds(columns.labels.tolist(), dataset["subject"], seed=recipe.seed)[:folds]):
+    for number, fold in enumerate(subject_folds(columns.labels.tolist(), subjects, seed=recipe.seed)[:folds]):
         train, validation = columns.select(fold.train), columns.select(fold.validation)
         trainer = GateTrainer(recipe, train, validation, folder / f"split-{number}", cpu=True, save_steps=10**9)
         trainer.watch(variant.plain)

@@ -23,6 +23,7 @@ from modeling_fer.data.digests import digest_samples, find_difference
 from modeling_fer.data.face_preparer import FacePreparer, PrepareSettings, prepared_features
 from modeling_fer.data.json_files import write_json
 from modeling_fer.data.report import write_card, write_report
+from modeling_fer.data.shared_images import describe_shared_images, find_shared_images, write_shared_images
 from modeling_fer.data.source import Problem, Sample, Source
 from modeling_fer.faces_fer import usable_cores
 from modeling_fer.inference.workers import end_with_parent
@@ -198,7 +199,8 @@ def finish(
 
     Args:
         splits: from `prepare`.
-        source, settings: what it was made from and how, for card and report.
+        source, settings: what it was made from and how, for card and report; `source.problems` has images added that several splits
+            share.
         folder: gets data/*.parquet, README.md (the card) and report/.
         shard_images: images in one parquet file.
     """
@@ -211,7 +213,10 @@ def finish(
         for number in range(count):
             part = dataset.shard(count, number, contiguous=True)
             part.to_parquet(str(root / "data" / f"{split}-{number:05d}-of-{count:05d}.parquet"))
+    shared = find_shared_images(splits)
+    source.problems += describe_shared_images(shared)
     write_report(splits, source, root / "report")
+    write_shared_images(shared, root / "report" / "shared_images.csv")
     write_card(splits, source, settings, root / "README.md")
     os.replace(root / "work" / "plan.json", root / "report" / "plan.json")
     shutil.rmtree(root / "work")

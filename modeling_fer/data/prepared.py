@@ -8,7 +8,7 @@ import pyarrow.parquet
 from datasets import ClassLabel, Dataset, DatasetDict, IterableDataset, SplitDict, SplitInfo, load_dataset
 from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 
-from modeling_fer.data.source import SPLIT_NAMES, list_folders, plain_name, usual_name
+from modeling_fer.data.source import SPLIT_NAMES, list_folders, plain_name, unify_subjects, usual_name
 from modeling_fer.data.splits import hold_out
 from modeling_fer.images_fer import PHOTO_SUFFIXES, suffix_of
 
@@ -76,10 +76,14 @@ def stream_prepared(path: str | Path) -> tuple[IterableDataset, Dataset]:
 
 
 def known_subjects(dataset: Dataset) -> list[str] | None:
-    """Who is on each image; None where that is not known of all."""
-    if "subject" not in dataset.column_names or None in dataset["subject"]:
+    """Who is on each image. An image that does not say so counts as a person of its own; None where no image says so."""
+    if "subject" not in dataset.column_names:
         return None
-    return list(dataset["subject"])
+    subjects = unify_subjects(dataset["subject"])
+    if not any(subjects):
+        return None
+    # No subject's name begins with a blank.
+    return [f" image {number}" if subject is None else subject for number, subject in enumerate(subjects)]
 
 
 def _load(path: str | Path, streaming: bool) -> Any:

@@ -42,6 +42,14 @@ def write_report(splits: DatasetDict, source: Source, folder: Path) -> None:
         contact_sheet(files[: COLUMNS * ROWS]).save(folder / "not_found.png")
 
 
+def count_problems(folder: Path) -> int:
+    """How many problems a report lists; 0 where its problems.csv is not there."""
+    if not (folder / "problems.csv").is_file():
+        return 0
+    with open(folder / "problems.csv", newline="", encoding="utf-8") as file:
+        return sum(1 for _ in csv.DictReader(file))
+
+
 def contact_sheet(samples: Sequence[Sample]) -> Image.Image:
     """The images of samples side by side, reduced, each with its name below. One at a time is held whole, as photos may be large."""
     rows = -(-len(samples) // COLUMNS)
@@ -110,14 +118,21 @@ Prepared by `fer prepare` of modeling-fer. The images keep the licence of the da
 | `source` | the image's name in the original data set |
 | `votes` | how many annotators chose each of {", ".join(VOTES)}; null where there are none |
 
-Landmarks that the data set does not give: {settings.landmarks}. Faces are cut with margin {settings.margin}, offset {settings.offset},
-{"turned upright" if settings.align else "not turned"}.
+Landmarks that the data set does not give: {settings.landmarks}. {describe_cutting(source, settings)}
 
 ## Problems
 
 {chr(10).join(lines)}
 """
     file.write_text(text, encoding="utf-8")
+
+
+def describe_cutting(source: Source, settings: PrepareSettings) -> str:
+    """A sentence on how images became crops."""
+    if settings.cropped or all(sample.cropped for sample in source.samples):
+        return "The images were crops of faces already and are taken whole: no face was searched, cut out or turned."
+    turned = "turned upright" if settings.align else "not turned"
+    return f"Faces are cut with margin {settings.margin}, offset {settings.offset},\n{turned}."
 
 
 def digest(folder: Path) -> str:

@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -35,9 +36,14 @@ SPLIT_NAMES = {
 """The names that data sets have for splits, in lower case, and those of this package."""
 
 
+def single_blanks(name: str) -> str:
+    """A name without the blanks around it and with single ones in it."""
+    return " ".join(name.split())
+
+
 def plain_name(name: str) -> str:
     """A name in lower case, without the blanks around it and with single ones in it."""
-    return " ".join(name.split()).lower()
+    return single_blanks(name).lower()
 
 
 def usual_name(name: str) -> str:
@@ -46,15 +52,30 @@ def usual_name(name: str) -> str:
     >>> usual_name("Happy"), usual_name("in  doubt")
     ('happiness', 'in doubt')
     """
-    return EXPRESSION_NAMES.get(plain_name(name), " ".join(name.split()))
+    return EXPRESSION_NAMES.get(plain_name(name), single_blanks(name))
 
 
-def unify_names(names: Iterable[str]) -> dict[str, str]:
-    """For each name of a class the one that it gets: names that differ in case or blanks are one class, called as the first of them
-    unless the package has a name for it.
+def unify_names(names: Iterable[str], called: Callable[[str], str] = usual_name) -> dict[str, str]:
+    """For each name the one that it gets: names that differ only in case or blanks are one, called as the first of them.
+
+    Args:
+        names: of classes or people.
+        called: what a name becomes; for classes the package's name, where it has one.
     """
-    classes: dict[str, str] = {}
-    return {name: classes.setdefault(plain_name(name), usual_name(name)) for name in names}
+    unified: dict[str, str] = {}
+    return {name: unified.setdefault(plain_name(name), called(name)) for name in names}
+
+
+def unify_subjects(entries: Iterable[Any]) -> list[str | None]:
+    """Who each entry of a column subject names; None where it names nobody. Names that differ only in case or blanks are one person.
+
+    >>> unify_subjects(["S010", "s010 ", None, 11])
+    ['S010', 'S010', None, '11']
+    """
+    # Libraries write a missing number as NaN, the only value that is not equal to itself.
+    names = ["" if entry is None or entry != entry else str(entry) for entry in entries]
+    people = unify_names(names, called=single_blanks)
+    return [people[name] or None for name in names]
 
 
 @dataclass(frozen=True)
@@ -160,6 +181,7 @@ class Source:
             first = f" The first problem was: {self.problems[0].source}: {self.problems[0].sentence}" if self.problems else ""
             raise ValueError(f"{path} has no labelled image.{first}")
         self._note_empty_classes()
+        self._note_missing_subjects()
         self._note_shared_subjects()
         return self
 
@@ -173,6 +195,19 @@ class Source:
             for name in self.label_names:
                 if (split, name) not in found:
                     self.note(split, f"The split has no image of the class {name}.")
+
+    def _note_missing_subjects(self) -> None:
+        if all(sample.subject is None for sample in self.samples):
+            return
+        for split in self.splits():
+            samples = [sample for sample in self.samples if sample.split == split]
+            missing = [sample.source for sample in samples if sample.subject is None]
+            if missing:
+                self.note(
+                    split,
+                    f"Images without a subject: {len(missing)} of {len(samples)}, the first is {missing[0]}; each counts as a person "
+                    "of its own where images are split by subject, so say who is on them.",
+                )
 
     def _note_shared_subjects(self) -> None:
         people: dict[str, str] = {}

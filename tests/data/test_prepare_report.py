@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import fer, save, write
 from PIL import Image
 
 from modeling_fer.data.face_preparer import PrepareSettings
@@ -29,6 +30,77 @@ def test_nothing_is_dropped_silently(faces, tmp_path):
     sheet = Image.open(tmp_path / "out/report/not_found.png")
     assert sheet.size == (120, 134) and np.asarray(sheet).std() > 10
     assert "No face was found in the image. (1 times)" in (tmp_path / "out/README.md").read_text()
+
+
+def draw_noise(seed: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (32, 32)).astype(np.uint8))
+
+
+def test_images_that_splits_share_are_noted_with_their_number_and_listed(tmp_path):
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    images = {"train/smile/a": 1, "train/frown/b": 2, "train/frown/again": 2, "validation/smile/c": 3, "validation/frown/d": 4}
+    for name, seed in {**images, "test/smile/e": 1, "test/frown/f": 5}.items():
+        (raw / name).parent.mkdir(parents=True, exist_ok=True)
+        draw_noise(seed).save(raw / f"{name}.png")
+    # The same pixels in a file of another kind.
+    draw_noise(2).save(raw / "test/frown/g.bmp")
+    command = ("prepare", "imagefolder", raw, "--output", out, "--cropped", "--image-size", 24, "--landmarks", "none")
+    assert "Problems: 1, listed in" in fer(*command).stdout
+    with open(out / "report/problems.csv", newline="") as file:
+        [problem] = csv.DictReader(file)
+    assert problem["source"] == "test"
+    assert problem["problem"].startswith("Images that are in train too: 2, the first is test/frown/g.bmp, there train/frown/")
+    assert problem["problem"] in (out / "README.md").read_text()
+    with open(out / "report/shared_images.csv", newline="") as file:
+        listed = {(row["split"], row["source"], row["first_split"]) for row in csv.DictReader(file)}
+    assert listed == {("test", "test/smile/e.png", "train"), ("test", "test/frown/g.bmp", "train")}
+    for name in ("smile/e.png", "frown/g.bmp"):
+        (raw / "test" / name).unlink()
+    draw_noise(6).save(raw / "test/smile/e.png")
+    done = fer(*command)
+    assert done.returncode == 0 and "Problems" not in done.stdout, done.stderr
+    assert not (out / "report/shared_images.csv").exists()
+
+
+def test_problems_are_told_only_where_there_are_any(tmp_path):
+    raw = save(tmp_path / "raw/smile/a.png").parents[1]
+    command = (
+        "prepare",
+        "imagefolder",
+        raw,
+        "--cropped",
+        "--image-size",
+        24,
+        "--landmarks",
+        "none",
+        "--output",
+        tmp_path / "out",
+    )
+    for said in ("train: 1 images", "holds this data set already"):
+        done = fer(*command)
+        assert said in done.stdout and "Problems" not in done.stdout, done.stdout
+    write(raw / "smile/notes.txt", "one")
+    write(raw / "smile/more.txt", "two")
+    done = fer(*command[:-1], tmp_path / "other")
+    assert f"Problems: 2, listed in {tmp_path / 'other'}/report/problems.csv" in done.stdout
+    assert "Problems: 2, listed in" in fer(*command[:-1], tmp_path / "other").stdout
+
+
+def test_the_card_says_what_was_done_to_the_images(tmp_path):
+    whole = "The images were crops of faces already and are taken whole: no face was searched, cut out or turned."
+    raw, pixels = save(tmp_path / "raw/smile/a.png").parents[1], " ".join(["0"] * 48 * 48)
+    write(tmp_path / "fer2013/fer2013.csv", f"emotion,pixels,Usage\n0,{pixels},Training\n")
+    cases = [
+        (("imagefolder", raw, "--cropped", "--like", "fer-base"), whole),
+        (("fer2013", tmp_path / "fer2013"), whole),
+        (("imagefolder", raw, "--margin", "0.25", "--no-align"), "Faces are cut with margin 0.25, offset 0.0,\nnot turned."),
+    ]
+    for number, (arguments, sentence) in enumerate(cases):
+        out = tmp_path / f"out-{number}"
+        done = fer("prepare", *arguments, "--landmarks", "none", "--output", out)
+        assert done.returncode == 0, done.stderr
+        card = (out / "README.md").read_text()
+        assert sentence in card and card.count("Faces are cut") == (sentence != whole)
 
 
 CONTACT_SHEET = """

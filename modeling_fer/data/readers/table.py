@@ -1,7 +1,7 @@
 """Anybody's own table: csv or parquet with the columns image and label, and what else is known of the images."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet
 
 from modeling_fer.data.readers.csv_rows import read_rows
-from modeling_fer.data.source import SPLIT_NAMES, Sample, Source, ordered_expressions, plain_name, unify_names
+from modeling_fer.data.source import SPLIT_NAMES, Sample, Source, ordered_expressions, plain_name, unify_names, unify_subjects
 from modeling_fer.data.targets import VOTES
 
 TABLE_SUFFIXES = (".csv", ".parquet")
@@ -20,7 +20,7 @@ def read_table(path: str | Path) -> Source:
     """Reads a csv or parquet table, or a folder of tables named by their splits: train.parquet, validation.parquet, test.parquet.
 
     The columns are image and label, and if the table has them split, subject, landmarks, face_detected and votes. Usual names of
-    expressions get the package's; names that differ only in case or blanks are one class.
+    expressions get the package's; names that differ only in case or blanks are one class, or one person.
 
     Args:
         path: image holds a path relative to the table, or in a parquet table an encoded image, plain or as `datasets` stores it;
@@ -38,6 +38,7 @@ def read_table(path: str | Path) -> Source:
     ordered = ordered_expressions(classes.values())
     # A parquet table that names its classes gives their order too, so that its images have the same labels as before.
     source.label_names = list(dict.fromkeys(classes[name] for name in declared)) if set(found) <= set(declared) else ordered
+    name_people([row for _, _, rows in tables for row in rows])
     owners: dict[str, str] = {}
     for file, split, rows in tables:
         for number, row in enumerate(rows):
@@ -100,10 +101,16 @@ def class_names(path: Path) -> list[str]:
     return names
 
 
+def name_people(rows: Sequence[dict[str, Any]]) -> None:
+    """Sets the subject of each row to the one name that this person has in all of them; None where a row says nobody."""
+    for row, subject in zip(rows, unify_subjects(row.get("subject") for row in rows), strict=True):
+        row["subject"] = subject
+
+
 def read_sample(
     source: Source, path: Path, number: int, row: dict[str, Any], split: str, classes: dict[str, str]
 ) -> Sample | None:
-    """The image of a row; None where it names none or has no label, which becomes a problem."""
+    """The image of a row that `name_people` has seen; None where it names none or has no label, which becomes a problem."""
     name = f"{path.name}#{number}"
     image = row["image"]
     file, content = None, None
@@ -120,12 +127,12 @@ def read_sample(
         source.note(name, "The row has no label, or an unknown code; it is left out.")
         return None
     split = str(row.get("split") or split)
-    subject, detected = row.get("subject"), row.get("face_detected")
+    detected = row.get("face_detected")
     return Sample(
         name,
         classes[str(row["label"])],
         SPLIT_NAMES.get(plain_name(split), split),
-        None if subject in (None, "") else str(subject),
+        row["subject"],
         file,
         content or b"",
         landmarks=read_points(source, name, row.get("landmarks")),
