@@ -115,7 +115,7 @@ def _open(image: FaceImage, max_pixels: int, enough: int | None = None) -> tuple
     if isinstance(image, np.ndarray):
         return Image.fromarray(_array_to_8_bit(image)), 1.0
     raise ValueError(
-        "An image is a path, an address, bytes, an open file, a PIL image, an array or a tensor, but here it is a "
+        "An image is a path, an address, bytes, an open file, a PIL image, an array or a tensor, but here it is of type "
         f"{type(image).__name__}."
     )
 
@@ -136,6 +136,8 @@ def _open_file(source: str | Path, max_pixels: int, enough: int | None) -> tuple
         return _open_bytes(fetch(name), name, max_pixels, enough)
     if name.startswith("data:image/"):
         return _open_bytes(_decode_data_address(name), name[:40], max_pixels, enough)
+    if not name:
+        raise ValueError("The name of a photo is empty; give the path of one.")
     path = Path(source)
     if path.is_dir():
         raise ValueError(f"{name} is a folder; give the image files in it.")
@@ -231,8 +233,10 @@ def _decode(source: Path | io.BytesIO, name: str, max_pixels: int, enough: int |
 
 def _about(error: Exception, name: str) -> str:
     """A sentence that names the file once."""
-    text = str(error)
-    return text if text.startswith(name) else f"{name} is broken: {text}."
+    text = str(error).rstrip(".")
+    if text.startswith("The image "):
+        text = text.replace("The image", name, 1)
+    return f"{text}." if text.startswith(name) else f"{name} is broken: {text}."
 
 
 def _identify(source: Path | io.BytesIO, name: str) -> Image.Image:

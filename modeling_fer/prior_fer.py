@@ -1,6 +1,7 @@
 """How frequent the expressions are taken to be (Menon et al., "Long-tail learning via logit adjustment", ICLR 2021)."""
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 
@@ -15,8 +16,8 @@ def check_prior(strength: float, label_shares: Sequence[float] | None) -> None:
     Raises:
         ValueError: the strength is not in [0, 1], or it is not 0 and the shares are not known.
     """
-    if not 0 <= strength <= 1:
-        raise ValueError(f"The prior strength is {strength}, but must be at least 0 and at most 1.")
+    if not (isinstance(strength, Real) and 0 <= strength <= 1):
+        raise ValueError(f"The prior strength is {strength!r}, but must be a number of at least 0 and at most 1.")
     if strength and label_shares is None:
         raise ValueError(f"The prior strength is {strength}, but the checkpoint has no label_shares; leave it at 0.")
 

@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -116,6 +116,8 @@ class ReadOptions:
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise ValueError(f"batch_size is {self.batch_size}, but must be at least 1.")
+        if self.num_workers < 0:
+            raise ValueError(f"num_workers is {self.num_workers}, but must be at least 0.")
         if not callable(self.on_error) and self.on_error not in ("raise", "skip"):
             raise ValueError(
                 f"on_error is {self.on_error!r}, but must be 'raise', 'skip' or a function of the photo and its error."
@@ -231,7 +233,12 @@ class FaceReader:
 
         Raises:
             OSError, ValueError: a photo cannot be read, and on_error is `"raise"`; or an option is impossible.
+            TypeError: there is no such option.
         """
+        known = [one.name for one in fields(ReadOptions)]
+        unknown = next((name for name in options if name not in known), None)
+        if unknown is not None:
+            raise TypeError(f"A reader has no option {unknown!r}; it takes boxes, {', '.join(known)}.")
         own = replace(self.options, **options)
         self.check(own)
         return answer_all(inputs, boxes, lambda photos, given, at_once: self.stream(photos, given, own, at_once))

@@ -82,7 +82,7 @@ def predict(
         int | None,
         typer.Option(min=1, help="Faces that go through the network at once; 32 of photos, 8 of videos if not given."),
     ] = None,
-    top_k: Annotated[int, typer.Option(min=1, help="Expressions to show for each face.")] = 3,
+    top_k: Annotated[int, typer.Option(min=1, help="Expressions of each face to show on the screen.")] = 3,
     sets: Annotated[
         float | None,
         typer.Option(

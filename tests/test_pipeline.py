@@ -167,6 +167,12 @@ def test_one_photo_in_whatever_form(fer, photo, photo_path):
     assert fer(url)[0]["box"] == expected
 
 
+def save_float_tiff(folder):
+    path = folder / "float.tif"
+    Image.fromarray(np.linspace(0, 200, 900, dtype=np.float32).reshape(30, 30)).save(path)
+    return path
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
@@ -176,9 +182,11 @@ def test_one_photo_in_whatever_form(fer, photo, photo_path):
         (lambda folder: b"", "The image of 0 bytes is empty"),
         (lambda folder: b"none", "The image of 4 bytes is not an image"),
         (lambda folder: io.StringIO("text"), "The open file gives text, not bytes; open it in the mode 'rb'"),
-        (lambda folder: {"face": 1}, "here it is a dict"),
+        (lambda folder: {"face": 1}, "here it is of type dict"),
+        (lambda folder: "", "The name of a photo is empty"),
+        (save_float_tiff, r"/float.tif is float32 with values from 0 to 200, but floats must lie in \[0, 1\]; .*uint8\.$"),
     ],
-    ids=["closed", "empty", "video", "no bytes", "bytes", "text", "dict"],
+    ids=["closed", "empty", "video", "no bytes", "bytes", "text", "dict", "no name", "floats"],
 )
 def test_what_is_no_photo_is_named(fer, tmp_path, make, sentence):
     with pytest.raises(ValueError, match=sentence):

@@ -16,11 +16,13 @@ class Console:
 
     Attributes:
         failures: how many inputs or outputs were complained of.
+        deserted: whether nobody reads the standard output any more.
     """
 
     def __init__(self, quiet: bool = False):
         self.quiet = quiet
         self.failures = 0
+        self.deserted = False
         for stream in (sys.stdout, sys.stderr):
             # A console may know few letters.
             with contextlib.suppress(AttributeError, ValueError, OSError):
@@ -29,7 +31,7 @@ class Console:
     @property
     def on_screen(self) -> bool:
         """Whether somebody sees results as they come."""
-        return not self.quiet and sys.stdout.isatty()
+        return not self.quiet and is_terminal(sys.stdout)
 
     def say(self, *cells: str) -> None:
         """One line of the results: aligned on a screen, else its cells separated by tabs."""
@@ -39,11 +41,27 @@ class Console:
         line = (
             "  ".join(cell.ljust(width) for cell, width in zip(cells, (32, 9, 22, 0), strict=False)) if self.on_screen else ""
         )
-        self.quiet = not _print(line.rstrip() or "\t".join(cells), sys.stdout)
+        try:
+            print(line.rstrip() or "\t".join(cells), flush=True)
+        except BrokenPipeError:
+            self.desert()
+        except (OSError, ValueError) as error:
+            self.desert()
+            self.complain(
+                "the standard output", f"the standard output cannot be written: {getattr(error, 'strerror', None) or error}."
+            )
+
+    def desert(self) -> None:
+        """Says no more results, as nobody reads them."""
+        self.quiet = self.deserted = True
+        mute(sys.stdout)
 
     def note(self, sentence: str) -> None:
         """A remark that is no failure."""
-        _print(printable(sentence), sys.stderr)
+        try:
+            print(printable(sentence), file=sys.stderr, flush=True)
+        except (OSError, ValueError):
+            mute(sys.stderr)
 
     def complain(self, name: str, reason: str) -> None:
         """Says in one line what could not be done; the rest goes on."""
@@ -52,19 +70,17 @@ class Console:
         self.note(reason if reason.startswith(name) else f"{name}: {reason}")
 
 
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody looks at a stream. One that was closed before Python started is None."""
+    return stream is not None and stream.isatty()
+
+
 def printable(text: str) -> str:
     """Text without what would move the cursor or is no letter."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in readable(text))
 
 
-def _print(line: str, stream: TextIO) -> bool:
-    """Prints a line; False where nobody reads any more."""
-    try:
-        print(line, file=stream, flush=True)
-        return True
-    except (OSError, ValueError):
-        # Else Python complains when it closes the stream at its end.
-        with contextlib.suppress(OSError, ValueError):
-            number = stream.fileno()
-            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-        return False
+def mute(stream: TextIO) -> None:
+    """Sends a stream nowhere; else Python complains when it closes it at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,5 +1,6 @@
 """`fer predict`: the expressions of the faces in photos, videos, cameras and streams, written as they are read."""
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,6 +35,8 @@ def predict(inputs: list[str], settings: PredictSettings) -> int:
     Raises:
         typer.BadParameter: a setting is impossible.
     """
+    if "" in inputs:
+        raise typer.BadParameter("an input is empty; give a photo, a video, a folder or a pattern.")
     quiet_pillow()
     console = Console(quiet=settings.writes_to_stdout)
     prepare_outputs(settings)
@@ -49,13 +52,15 @@ def predict(inputs: list[str], settings: PredictSettings) -> int:
         except OutputError as error:
             console.complain(str(settings.output), str(error))
         except KeyboardInterrupt:
-            console.complain("interrupted", "the results so far are kept.")
+            console.complain("interrupted", run.kept)
     return 1 if console.failures else 0
 
 
 def prepare_outputs(settings: PredictSettings) -> None:
     """Makes the folders for results before any work is done; what cannot be written is wrong usage."""
     output = settings.output
+    if settings.writes_to_stdout and sys.stdout is None:
+        raise typer.BadParameter("- is the standard output, which is closed; name a file.", param_hint="--output")
     if output is not None and not settings.writes_to_stdout:
         if output.suffix.lower() not in OUTPUT_SUFFIXES:
             raise typer.BadParameter(f"{output} must be - or end in {', '.join(OUTPUT_SUFFIXES)}.", param_hint="--output")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from PIL import Image
 
 from modeling_fer.answers_fer import Answer, Faces
-from modeling_fer.commands.console import Console
+from modeling_fer.commands.console import Console, is_terminal
 from modeling_fer.inference.engines import ReaderSettings
 from modeling_fer.inference.media import Source, readable
 from modeling_fer.inference.outputs import OutputNames, write_picture
@@ -93,13 +93,29 @@ class Run:
         with self._writing(), ExitStack() as self.outputs:
             self._read_photos(photos)
             for video in videos:
+                if self.in_vain:
+                    return
                 self._read_video(video)
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether what is still to be read would be seen by nobody, as when `head` has its lines."""
+        return self.console.deserted and self.settings.output is None and self.settings.overlay is None
+
+    @property
+    def kept(self) -> str:
+        """What an interrupted run leaves."""
+        nothing = self.settings.output is not None and self.rows is None
+        return "no row is written yet." if nothing else "the results so far are kept."
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """What goes wrong with the rows ends the run."""
         try:
             yield
+        except BrokenPipeError:
+            # Whoever read the rows has enough of them.
+            self.console.desert()
         except OSError as error:
             raise OutputError(
                 f"{error.filename or self.settings.output} cannot be written: {error.strerror or error}."
@@ -149,6 +165,8 @@ class Run:
         try:
             for source, result in zip(photos, self._shown(results, "reading photos", len(photos)), strict=True):
                 self._take_photo(source, result)
+                if self.in_vain:
+                    return
         except ChildProcessError as error:
             self.console.complain("photos", str(error))
 
@@ -199,6 +217,8 @@ class Run:
                     sums.add(frame.time, faces)
                     if live:
                         self._show_frame(frame.time, faces)
+                    if self.in_vain:
+                        break
         except ValueError as error:
             self.console.complain(source.name, str(error))
         finally:
@@ -207,11 +227,11 @@ class Run:
             seen = f"{track.first:.1f} to {track.last:.1f} s"
             self.console.say(source.name, f"track {track.track}", seen, self._told(track))
         if sums.frames and not sums.tracks:
-            self.console.say(source.name, "0", "", "no face found")
+            self.console.say(source.name, "0", "", nobody_followed(sums.passing))
 
     def _shown(self, items: Iterable[Item], title: str, total: int | None = None) -> Iterable[Item]:
         """The same items, with a bar that shows how far they are where nothing else does."""
-        if self.console.on_screen or not sys.stderr.isatty() or total == 1:
+        if self.console.on_screen or not is_terminal(sys.stderr) or total == 1:
             return items
         from rich.console import Console as RichConsole
         from rich.progress import track
@@ -239,6 +259,14 @@ class Run:
             told = f"uncertain: {told}"
         sets = self.settings.sets
         return told if sets is None else f"{told}; {sets:.0%} set: {', '.join(answer.expression_set(sets))}"
+
+
+def nobody_followed(passing: int) -> str:
+    """What is said of a video none of whose faces was followed: how many were seen, each in one of the frames looked at."""
+    if not passing:
+        return "no face found"
+    faces = "1 face" if passing == 1 else f"{passing} faces"
+    return f"{faces} in single frames only; more are looked at by a higher --fps"
 
 
 class VideoOverlay:

@@ -123,12 +123,20 @@ def find_onnx(source: str | Path | None) -> Path | None:
 def _fetch_onnx(repository: str) -> Path | None:
     """The model.onnx of a repository of the Hub, where it can be had."""
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import RemoteEntryNotFoundError
 
     try:
         return Path(hf_hub_download(repository, ONNX_FILE))
-    # What is wrong with the name, or the way there, is said when the rest of the checkpoint is asked for.
-    except (OSError, ValueError):
-        return None
+    except (OSError, ValueError) as error:
+        # By torch the rest of the checkpoint is asked for, which may be at hand, or tell what is wrong.
+        if torch_installed() or isinstance(error, RemoteEntryNotFoundError):
+            return None
+        raise ValueError(f"{repository} cannot be fetched: {str(error).strip().splitlines()[0]}") from error
+
+
+def torch_installed() -> bool:
+    """Whether the engine torch can be used."""
+    return all(find_spec(name) is not None for name in ("torch", "transformers"))
 
 
 def check_torch(source: str | Path | None) -> None:
@@ -139,9 +147,14 @@ def check_torch(source: str | Path | None) -> None:
 
     Raises:
         ImportError: it is not.
+        ValueError: neither engine could read what is there.
     """
-    if any(find_spec(name) is None for name in ("torch", "transformers")):
-        raise ImportError(f"{source or DEFAULT_CHECKPOINT} has to be read by the engine 'torch', which {NEEDS_TORCH}")
+    if torch_installed():
+        return
+    path = Path(find_checkpoint(source))
+    if path.exists() and not (path / "config.json").is_file():
+        raise ValueError(f"{source} is not a checkpoint: it holds neither {ONNX_FILE} nor config.json.")
+    raise ImportError(f"{source or DEFAULT_CHECKPOINT} has to be read by the engine 'torch', which {NEEDS_TORCH}")
 
 
 def make_torch_reader(source: str | Path | None, device: str | None = None) -> FaceReader:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from typing import Any
 
 from PIL import Image
@@ -148,7 +149,9 @@ def read_in_processes(
     """
     waiting = iter(sources)
     # Not forked: a fork of a process that has threads may wait for ever for what one of them held.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (reader, settings)) as pool:
+    context = get_context("spawn")
+    stop = context.Event()
+    with ProcessPoolExecutor(workers, context, _start_worker, (reader, settings, stop)) as pool:
         ahead: deque[Future[list[PhotoResult]]] = deque()
         try:
             while True:
@@ -162,6 +165,8 @@ def read_in_processes(
                 "A process that read photos was killed, perhaps because memory ran out; use fewer by --workers."
             ) from error
         finally:
+            # What has begun cannot be cancelled, but ends after the photo at hand.
+            stop.set()
             pool.shutdown(cancel_futures=True)
 
 
@@ -171,18 +176,20 @@ class _Worker:
 
     reader: FaceReader
     settings: PhotoSettings
+    stop: Event
 
 
 _worker: _Worker
 
 
-def _start_worker(reader: ReaderSettings, settings: PhotoSettings) -> None:
+def _start_worker(reader: ReaderSettings, settings: PhotoSettings, stop: Event) -> None:
     global _worker
     # Ctrl-C goes to every process; the first one ends the others in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
-    _worker = _Worker(reader.make(), settings)
+    _worker = _Worker(reader.make(), settings, stop)
 
 
 def _read_some(sources: list[Source]) -> list[PhotoResult]:
-    return list(read_photos(_worker.reader, sources, _worker.settings))
+    wanted = takewhile(lambda _: not _worker.stop.is_set(), sources)
+    return list(read_photos(_worker.reader, wanted, _worker.settings))

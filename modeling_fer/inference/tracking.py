@@ -120,16 +120,24 @@ class TrackSummary(Answer):
 
 @dataclass
 class TrackSums:
-    """What a video holds, face by face, summed up while its frames come: it grows with the faces, not with the frames."""
+    """What a video holds, face by face, summed up while its frames come: it grows with the faces, not with the frames.
+
+    Attributes:
+        tracks: sums of each face that was followed, by its number.
+        frames: how many frames were added.
+        passing: how many faces were seen that had no track yet.
+    """
 
     tracks: dict[int, TrackSummary] = field(default_factory=dict)
     frames: int = 0
+    passing: int = 0
 
     def add(self, time: float, faces: Faces) -> None:
         """Adds a frame at a time in seconds."""
         self.frames += 1
         for face in faces:
             if face.track is None:
+                self.passing += 1
                 continue
             scores = face.scores_of_frame or face.scores
             known = self.tracks.get(face.track, TrackSummary(face.track, time, time, 0, {}, face.doubt))

@@ -77,6 +77,18 @@ class Sampler:
         return True
 
 
+def check_file(source: str | Path) -> None:
+    """Refuses a file that cannot hold a video.
+
+    Raises:
+        ValueError: there is none, or nothing is in it.
+    """
+    if not os.path.exists(source):
+        raise ValueError(f"{source} does not exist.")
+    if os.path.isfile(source) and os.path.getsize(source) == 0:
+        raise ValueError(f"{source} is empty.")
+
+
 def open_video(source: str | Path, **settings: Any) -> InputContainer:
     """Opens what FFmpeg reads: a file, an address, a stream."""
     name = os.fspath(source)
@@ -99,6 +111,8 @@ def read_frames(source: str | Path, fps: float) -> Iterator[Frame]:
         ValueError: it cannot be read, holds no pictures (only sound, say), or no whole frame.
     """
     sampler, found = Sampler(fps), False
+    if "://" not in str(source):
+        check_file(source)
     try:
         with open_video(source) as container:
             for number, time, frame in decode_frames(container, source):

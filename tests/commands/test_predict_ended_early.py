@@ -54,6 +54,18 @@ def test_killed_in_the_middle_the_rows_are_there(many, tmp_path):
 
 
 @pytest.mark.slow
+def test_stopped_before_the_first_row_it_promises_nothing(many, tmp_path):
+    command = [FER, "predict", many, "--workers", "2", "--output", tmp_path / "faces.csv"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # Its worker processes start, which takes longer than to find the photos.
+    while process.poll() is None and not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=60)[1] == "interrupted: no row is written yet.\n"
+    assert process.returncode == 1 and not (tmp_path / "faces.csv").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_in_the_middle_the_file_is_whole(many, tmp_path, number):
     output = tmp_path / "faces.parquet"

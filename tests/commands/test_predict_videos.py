@@ -48,3 +48,19 @@ def test_a_video_that_breaks_off_keeps_what_was_read(small, tmp_path):
     fer("predict", clip, "--output", tmp_path / "a.jsonl", "--overlay", tmp_path / "out")
     assert 3 < len(read_rows(tmp_path / "a.jsonl")) < 15
     assert len(shown_times(tmp_path / "out/clip.mp4")[0]) > 3
+
+
+@pytest.mark.parametrize(("frames", "told"), [(1, "1 face in single frames only"), (0, "no face found")])
+def test_a_face_in_one_frame_alone_is_told(small, tmp_path, frames, told):
+    blank = Image.new("RGB", small.size)
+    clip = write_clip(tmp_path / "clip.mp4", [small] * frames + [blank] * 3, fps=5)
+    done = fer("predict", clip, "--output", tmp_path / "a.jsonl")
+    assert done.returncode == 0 and told in done.stdout
+    assert sum(row["face"] > 0 for row in read_rows(tmp_path / "a.jsonl")) == frames
+
+
+def test_a_video_that_is_not_there_is_told_like_a_photo(tmp_path):
+    (tmp_path / "empty.mp4").touch()
+    done = fer("predict", tmp_path / "empty.mp4", tmp_path / "missing.mp4")
+    assert done.returncode == 1
+    assert done.stderr == f"{tmp_path}/empty.mp4 is empty.\n{tmp_path}/missing.mp4 does not exist.\n"

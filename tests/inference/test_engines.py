@@ -13,6 +13,7 @@ import onnx
 import pytest
 import torch
 from helpers import fer, plain, two_people
+from huggingface_hub.errors import LocalEntryNotFoundError
 from PIL import Image, ImageEnhance
 
 from modeling_fer import FerForImageClassification, FerImageProcessor, checkpoint_folder, load
@@ -215,6 +216,20 @@ def test_an_engine_that_is_not_installed_is_one_sentence(monkeypatch):
         load("fer-tiny", engine="torch")
 
 
+def test_without_torch_what_cannot_be_had_is_not_blamed_on_torch(monkeypatch, tmp_path, photo_path):
+    monkeypatch.setattr("modeling_fer.inference.engines.find_spec", lambda name: None)
+    for source in (tmp_path, photo_path):
+        with pytest.raises(ValueError, match=f"{source} is not a checkpoint: it holds neither model.onnx nor config.json"):
+            load(source)
+
+    def fail(*_, **__):
+        raise LocalEntryNotFoundError("The Hub cannot be reached.\nTry again.")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fail)
+    with pytest.raises(ValueError, match=r"^user/name cannot be fetched: The Hub cannot be reached\.$"):
+        load("user/name")
+
+
 def test_a_box_of_no_size_and_a_photo_of_one_row_are_no_crash(light, photo):
     from modeling_fer import Face
 
@@ -223,6 +238,15 @@ def test_a_box_of_no_size_and_a_photo_of_one_row_are_no_crash(light, photo):
         empty(photo)
     assert light(Image.new("RGB", (300, 1))) == light(Image.new("RGB", (1, 300))) == []
     assert len(light(Image.new("RGB", (300, 1)), detect=False)) == 1
+
+
+def test_impossible_options_are_one_sentence(light, photo):
+    with pytest.raises(ValueError, match="num_workers is -1, but must be at least 0"):
+        light(photo, num_workers=-1)
+    with pytest.raises(ValueError, match="The prior strength is '0.5', but must be a number"):
+        light(photo, prior="0.5")
+    with pytest.raises(TypeError, match="A reader has no option 'top_k'; it takes boxes, batch_size"):
+        light(photo, top_k=1)
     with pytest.raises(ValueError, match="batch_size is 0, but must be at least 1"):
         light(photo, batch_size=0)
 

@@ -114,7 +114,7 @@ def test_annotated_frames_are_written(moving, tmp_path):
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda path: path.write_bytes(b""), "cannot be read as a video"),
+        (lambda path: path.write_bytes(b""), "is empty"),
         (lambda path: path.write_text("not a video"), "cannot be read as a video"),
         (write_sound, "holds no pictures, only sound"),
     ],
@@ -157,7 +157,7 @@ def test_a_rate_of_zero_is_refused(clip):
 
 
 def test_the_command_reads_videos_beside_photos(clip, photo_path, tmp_path):
-    (tmp_path / "bad.mp4").write_bytes(b"")
+    (tmp_path / "bad.mp4").write_text("no video")
     command = ["predict", photo_path, clip, tmp_path / "bad.mp4", "--fps", "5", "--overlay", tmp_path / "out"]
     done = run_command(*command, "--output", tmp_path / "faces.csv")
     assert done.returncode == 1 and "bad.mp4 cannot be read as a video" in done.stderr
