@@ -8,7 +8,8 @@ from PIL import Image
 
 from modeling_fer.answers_fer import Crop, ReadFace
 from modeling_fer.doubt_fer import Doubt
-from modeling_fer.inference.visualization import ACCENT, TRACK, draw_faces, draw_overlay
+from modeling_fer.inference.labels import ACCENT
+from modeling_fer.inference.visualization import TRACK, draw_faces, draw_overlay
 
 SCORES = {"anger": 0.55, "fear": 0.45}
 PHOTO = Image.new("RGB", (400, 300), "gray")
