@@ -44,7 +44,7 @@ def draw_curves(results: dict[str, Any]) -> Figure:
 def main() -> None:
     parser = study_parser(__doc__, "landmarks and the checkpoints' classes", "curves", 500)
     arguments = parser.parse_args()
-    for study in load_studies(parser, arguments):
+    for study in load_studies(parser, arguments, landmarks=True):
         result = study.kept(arguments.output)
         if "maps" not in result:
             faces = find_faces(study)

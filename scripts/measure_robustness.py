@@ -53,7 +53,7 @@ def draw_covered(axes: Axes, results: dict[str, Any]) -> None:
 def main() -> None:
     parser = study_parser(__doc__, "landmarks and the checkpoints' classes", "curves")
     arguments = parser.parse_args()
-    for study in load_studies(parser, arguments):
+    for study in load_studies(parser, arguments, landmarks=True):
         result = study.kept(arguments.output)
         for name, strength, measure in measure_robustness(study.checkpoint, study.columns):
             if strength not in result.get(name, {}):

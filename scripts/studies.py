@@ -27,11 +27,16 @@ def study_parser(description: str | None, data: str, figure: str, images: int | 
     return parser
 
 
-def load_studies(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Iterator[Study]:
-    """What is to be measured, one checkpoint after the other; one that cannot be is wrong usage."""
+def load_studies(parser: argparse.ArgumentParser, arguments: argparse.Namespace, landmarks: bool = False) -> Iterator[Study]:
+    """What is to be measured, one checkpoint after the other; one that cannot be is wrong usage.
+
+    Args:
+        parser, arguments: from `study_parser`.
+        landmarks: whether landmarks are needed.
+    """
     for source in arguments.checkpoints:
         try:
-            study = load_study(source, arguments.data, arguments.split, arguments.images)
+            study = load_study(source, arguments.data, arguments.split, arguments.images, landmarks)
         except (OSError, ValueError) as error:
             parser.error(str(error))
         yield study

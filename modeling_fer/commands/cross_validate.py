@@ -17,7 +17,7 @@ from modeling_fer.training.cross_validation import AVERAGED, cross_validate, sta
 from modeling_fer.training.figures import draw_confusion
 from modeling_fer.training.nested import Nested, check_same_grid, check_selection, cross_validate_nested, write_grid
 from modeling_fer.training.process import keep_freed_memory
-from modeling_fer.training.recipe import Recipe, read_overrides, read_recipe
+from modeling_fer.training.recipe import Recipe, check_in_memory, read_overrides, read_recipe
 from modeling_fer.training.search import read_grid
 
 
@@ -51,6 +51,7 @@ def start_folds(
     keep_freed_memory()
     overrides = read_overrides(settings)
     read = read_recipe(recipe, overrides)
+    check_in_memory(read)
     values = read_grid(grid) if nested else None
     if values is not None:
         check_selection(read, values)

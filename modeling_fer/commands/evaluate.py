@@ -9,7 +9,7 @@ from datasets import Dataset, disable_progress_bars
 from PIL import Image
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 
 from modeling_fer.checkpoints import DEFAULT_CHECKPOINT
 from modeling_fer.commands.cross_validate import Folds, start_folds
@@ -19,11 +19,24 @@ from modeling_fer.faces_fer import FaceCropper, make_detector
 from modeling_fer.inference.loading import Checkpoint, load_checkpoint
 from modeling_fer.training.cross_validation import cross_validate, folds_scores
 from modeling_fer.training.figures import draw_confusion
-from modeling_fer.training.measurement import Measurement, Result, read_results, write_results
+from modeling_fer.training.measurement import (
+    Measurement,
+    Result,
+    digest_checkpoint,
+    find_foreign,
+    read_results,
+    write_results,
+)
 from modeling_fer.training.recipe import read_overrides
 from modeling_fer.training.suite import check_measurement, measure, plan_suite
 
 COLUMNS = ("accuracy", "uar", "macro_f1", "calibration_error")
+
+ABREAST = 8
+"""Columns of recalls that a screen of 80 letters has room for: those of the suite."""
+
+UNFOLDED = 1000
+"""Letters of a line that no screen shows; tables take as many as they need."""
 
 FOLDS = 10
 """Folds by subject in which a checkpoint is fine-tuned on CK+48, as in the paper."""
@@ -58,11 +71,11 @@ def start_suite(
             on.
 
     Raises:
-        OSError, ValueError: checkpoint, data or the results that `output` has cannot be read.
+        OSError, ValueError: checkpoint, data or the results that `output` has cannot be read, or these are of another checkpoint.
     """
     disable_progress_bars()
-    check_results(output)
     checkpoint = load_checkpoint(model)
+    check_results(output, checkpoint)
     planned = plan_suite(checkpoint, data, added)
     folds = None if fine_tuned is None else start_fine_tuning(model or DEFAULT_CHECKPOINT, data / "ckplus48", fine_tuned)
     return Suite(checkpoint, planned, folds)
@@ -94,7 +107,8 @@ def measure_suite(suite: Suite, output: Path | None, fine_tuned: Path | None) ->
                 keep(measure(suite.checkpoint, measurement, dataset))
         if suite.folds is not None and fine_tuned is not None:
             summary = cross_validate(suite.folds.recipe, suite.folds.columns, suite.folds.folds, fine_tuned)
-            keep(Result(Measurement("ckplus48", "train", folds=FOLDS), folds_scores(summary)))
+            measurement = Measurement("ckplus48", "train", folds=FOLDS)
+            keep(Result(measurement, folds_scores(summary), digest_checkpoint(suite.checkpoint)))
     finally:
         if results:
             show_results(results)
@@ -131,10 +145,10 @@ def evaluate_one(
             `confusion`; what can be told before the measurement is.
     """
     disable_progress_bars()
-    check_results(output)
+    checkpoint = load_checkpoint(model)
+    check_results(output, checkpoint)
     if confusion is not None:
         prepare_picture(confusion)
-    checkpoint = load_checkpoint(model)
     dataset = load_labelled(data, measurement.split, target)
     if measurement.prior_strength < 0:
         own = 0.0 if measurement.auxiliary else float(checkpoint.model.config.prior_strength)
@@ -152,14 +166,20 @@ def evaluate_one(
         draw_confusion(np.array(result.scores["confusion"]), result.scores["classes"]).save(confusion)
 
 
-def check_results(output: Path | None) -> None:
-    """Refuses a file that holds something else than results, to which others could not be added.
+def check_results(output: Path | None, checkpoint: Checkpoint) -> None:
+    """Refuses a file that holds something else than results of a checkpoint, to which others could not be added.
 
     Raises:
         ValueError: it does.
     """
-    if output is not None and output.exists():
-        read_results(output)
+    if output is None or not output.exists():
+        return
+    foreign = find_foreign(read_results(output), digest_checkpoint(checkpoint))
+    if foreign is not None:
+        raise ValueError(
+            f"{output} has results of another checkpoint, or of this one before it was calibrated ({foreign.measurement.name}); give "
+            "another --output, or remove the file."
+        )
 
 
 def prepare_picture(file: Path) -> None:
@@ -175,19 +195,49 @@ def prepare_picture(file: Path) -> None:
 
 
 def show_results(results: Sequence[Result]) -> None:
-    """Prints a row for each result, and a second table with the recall of each class: "-" where it has no image, nothing where the
-    class is not among those measured.
+    """Prints a row for each result, numbered where there are several, and the recalls by class in a column for each. Long names are
+    folded on a narrow screen, and written whole where no screen is.
     """
+    console = Console(markup=False)
+    if not console.is_terminal:
+        console.width = UNFOLDED
+    console.print(tabulate_scores(results))
+    if len(results) == 1:
+        console.print(tabulate_recalls(results, ["class", "recall, %"]))
+        return
+    for start in range(0, len(results), ABREAST):
+        abreast = results[start : start + ABREAST]
+        console.print(tabulate_recalls(abreast, ["recall, %", *(str(start + place + 1) for place in range(len(abreast)))]))
+
+
+def tabulate_scores(results: Sequence[Result]) -> Table:
+    """A row for each result, with its number where there are several."""
     # ECE is the expected calibration error.
-    table = Table("data", "split", "images", "accuracy", "UAR", "macro-F1", "ECE")
-    classes = list(dict.fromkeys(name for result in results for name in result.scores["classes"]))
-    recalls = Table("recall", *classes)
-    for result in results:
-        scores = result.scores
-        numbers = (f"{scores[name]:.1%}" if name != "calibration_error" else f"{scores[name]:.3f}" for name in COLUMNS)
-        one = result.measurement
-        table.add_row(one.title, one.split, f"{scores['images']:,}", *numbers)
-        shown = dict.fromkeys(scores["classes"], "-") | {name: f"{value:.1%}" for name, value in scores["recall"].items()}
-        recalls.add_row(one.title, *(shown.get(name, "") for name in classes))
-    console = Console()
-    console.print(table, recalls)
+    numbered = len(results) > 1
+    headers = ["data", "split", "images", "accuracy", "UAR", "macro-F1", "ECE"]
+    table = Table(*(Column(name, overflow="fold") for name in ([""] if numbered else []) + headers))
+    for number, result in enumerate(results, start=1):
+        scores, one = result.scores, result.measurement
+        cells = (f"{scores[name]:.1%}" if name != "calibration_error" else f"{scores[name]:.3f}" for name in COLUMNS)
+        table.add_row(*([str(number)] if numbered else []), one.title, one.split, f"{scores['images']:,}", *cells)
+    return table
+
+
+def tabulate_recalls(results: Sequence[Result], headers: Sequence[str]) -> Table:
+    """A row for each class: its recall in percent, "-" where it has no image, nothing where it is not among those measured.
+
+    Args:
+        results: a column each.
+        headers: of the classes, and of each result.
+    """
+    table = Table(*(Column(name, overflow="fold", justify="right" if place else "left") for place, name in enumerate(headers)))
+    for name in dict.fromkeys(name for result in results for name in result.scores["classes"]):
+        table.add_row(name, *(show_recall(result, name) for result in results))
+    return table
+
+
+def show_recall(result: Result, name: str) -> str:
+    """A cell of `tabulate_recalls`."""
+    if name in result.scores["recall"]:
+        return f"{result.scores['recall'][name]:.1%}".rstrip("%")
+    return "-" if name in result.scores["classes"] else ""

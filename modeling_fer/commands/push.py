@@ -1,12 +1,17 @@
 """`fer push`: a model, a prepared data set or the Space published on the Hub in one commit."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from modeling_fer.checkpoints import checkpoint_folder, find_checkpoint
 from modeling_fer.hub import KINDS
 from modeling_fer.hub.push import Push, list_files, upload
+
+if TYPE_CHECKING:
+    # Only what is written here needs torch.
+    from modeling_fer.training.measurement import Result
 
 
 def write_folder(what: str, folder: Path, repository: str, results: Path | None, release: Path | None) -> Path:
@@ -34,7 +39,6 @@ def write_folder(what: str, folder: Path, repository: str, results: Path | None,
         return folder
     # Only what is written here needs torch.
     from modeling_fer.hub.release import complete_checkpoint, release_run, release_space
-    from modeling_fer.training.measurement import read_results
 
     if what == "release":
         checkpoint = Path(find_checkpoint(str(folder)))
@@ -48,9 +52,36 @@ def write_folder(what: str, folder: Path, repository: str, results: Path | None,
         release_space(folder, target := release or Path("build/space"))
         return target
     target = release or folder / "release"
-    shown = read_results(results) if results is not None else []
+    shown = read_own_results(results, folder) if results is not None else []
     release_run(folder, repository, target, shown, checkpoint_folder() / "example.jpg")
     return target
+
+
+def read_own_results(file: Path, folder: Path) -> list["Result"]:
+    """The results that a model's card is to show.
+
+    Args:
+        file: that `fer evaluate` wrote.
+        folder: run folder or checkpoint that is pushed.
+
+    Raises:
+        OSError, ValueError: file or checkpoint cannot be read, or a result is of another checkpoint.
+    """
+    from modeling_fer.inference.loading import load_checkpoint
+    from modeling_fer.training.measurement import digest_checkpoint, find_foreign, read_results
+
+    results = read_results(file)
+    if all(one.checkpoint is None for one in results):
+        return results
+    # As the release chooses it.
+    checkpoint = folder / "best" if (folder / "best").is_dir() else folder
+    foreign = find_foreign(results, digest_checkpoint(load_checkpoint(checkpoint)))
+    if foreign is not None:
+        raise ValueError(
+            f"{file} has results of another checkpoint than {checkpoint}, or of this one before it was calibrated "
+            f"({foreign.measurement.name}); measure what is pushed by fer evaluate {checkpoint} with another --output."
+        )
+    return results
 
 
 def push_folder(

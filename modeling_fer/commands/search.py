@@ -16,7 +16,7 @@ from modeling_fer.data.prepared import known_subjects, load_whole
 from modeling_fer.data.splits import most_folds, subject_folds
 from modeling_fer.training.building import recipe_columns
 from modeling_fer.training.process import keep_freed_memory
-from modeling_fer.training.recipe import Recipe, read_overrides, read_recipe
+from modeling_fer.training.recipe import Recipe, check_in_memory, read_overrides, read_recipe
 from modeling_fer.training.search import (
     Grid,
     Searched,
@@ -89,6 +89,7 @@ def start_search(
     overrides = read_overrides(settings)
     values = read_grid(grid)
     base = read_recipe(recipe, overrides)
+    check_in_memory(base)
     read_recipe(recipe, {**overrides, **{key: tried[0] for key, tried in values.items()}})
     validation = choose_validation(base, data, splits)
 
@@ -114,13 +115,14 @@ def choose_validation(base: Recipe, data: str, splits: int | None = None) -> Val
     """
     names = list(load_whole(data))
     whole = load_labelled(data, "train", base.target, base.label_votes) if names == ["train"] else None
-    if whole is not None and known_subjects(whole) is not None:
-        count, folds = splits or 1, min(FOLDS, most_folds(whole["subject"]))
+    people = None if whole is None else known_subjects(whole)
+    if whole is not None and people is not None:
+        count, folds = splits or 1, min(FOLDS, most_folds(people))
         if folds < 2:
             raise ValueError(f"The images of {data} are of too few people for folds; give a data set with a split validation.")
         if count > folds:
             raise ValueError(f"--splits is {count}, but the people of {data} make {folds} folds; take at most as many.")
-        return Validation(lambda recipe: fold_pairs(recipe, whole, count), count, digest_dataset(whole))
+        return Validation(lambda recipe: fold_pairs(recipe, whole, people, count), count, digest_dataset(whole))
     if splits is not None:
         reason = "does not say who is on its images" if whole is not None else f"has the splits {', '.join(names)}"
         raise ValueError(f"{data} {reason}, so that there are no folds for --splits to take; leave it out.")
@@ -130,9 +132,9 @@ def choose_validation(base: Recipe, data: str, splits: int | None = None) -> Val
     return Validation(lambda recipe: [(recipe_columns(recipe, train), recipe_columns(recipe, validation))], None, content)
 
 
-def fold_pairs(recipe: Recipe, dataset: Dataset, count: int) -> Pairs:
+def fold_pairs(recipe: Recipe, dataset: Dataset, people: Sequence[str], count: int) -> Pairs:
     """Training and validation set of the first folds of a data set without splits. There are ten, or as many as its people make."""
-    columns, people = recipe_columns(recipe, dataset), dataset["subject"]
+    columns = recipe_columns(recipe, dataset)
     folds = subject_folds(columns.labels.tolist(), people, min(FOLDS, most_folds(people)), seed=recipe.seed)
     return [(columns.select(fold.train), columns.select(fold.validation)) for fold in folds[:count]]
 

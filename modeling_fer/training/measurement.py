@@ -6,7 +6,23 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from modeling_fer.configuration_fer import UNMEASURED
+from modeling_fer.data.digests import digest
 from modeling_fer.data.json_files import write_json
+from modeling_fer.inference.loading import Checkpoint
+
+PROCESSING = (
+    "image_mean",
+    "image_std",
+    "contrast_percentiles",
+    "face_detector",
+    "face_margin",
+    "face_offset",
+    "face_alignment",
+)
+"""What of an image processor decides which pixels a network sees, beside their number."""
 
 DATASET_NAMES = {"ferplus": "FER+", "fer2013": "FER-2013", "ckplus48": "CK+48"}
 
@@ -60,21 +76,57 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Result:
-    """A measurement and what came of it; `scores` are those of `evaluate_columns`."""
+    """A measurement and what came of it.
+
+    Attributes:
+        measurement: what was measured.
+        scores: those of `evaluate_columns`.
+        checkpoint: the `digest_checkpoint` of what was measured, or of what was fine-tuned first; None where an earlier version wrote
+            the result, which did not say it.
+    """
 
     measurement: Measurement
     scores: dict[str, Any]
+    checkpoint: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return asdict(self.measurement) | self.scores
+        known = {} if self.checkpoint is None else {"checkpoint": self.checkpoint}
+        return asdict(self.measurement) | known | self.scores
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Result":
         """The result that `to_dict` wrote."""
         names = {one.name for one in fields(Measurement)}
         measurement = Measurement(**{name: value for name, value in values.items() if name in names})
-        return cls(measurement, {name: value for name, value in values.items() if name not in names})
+        scores = {name: value for name, value in values.items() if name not in names and name != "checkpoint"}
+        return cls(measurement, scores, values.get("checkpoint"))
+
+
+def digest_checkpoint(checkpoint: Checkpoint) -> str:
+    """What tells a checkpoint from others that may answer otherwise: 16 hexadecimal digits over its weights, its classes, what was
+    fitted to it (temperature, prior, label shares, the join of two output layers, thresholds), and how it takes images.
+    """
+    config, processor = checkpoint.model.config, checkpoint.image_processor
+    # What has its usual value is left out: a whole number may stand for it, and later versions may know more settings.
+    fitted = {name: getattr(config, name) for name, usual in UNMEASURED.items() if getattr(config, name) != usual}
+    names = [list(config.id2label.values()), list(config.auxiliary_labels or [])]
+    settings = [names, fitted, {name: getattr(processor, name) for name in PROCESSING}]
+    parts: list[Any] = [json.dumps(settings, sort_keys=True).encode()]
+    for name, weights in checkpoint.model.state_dict().items():
+        # As bytes, since NumPy does not know all of torch's types.
+        parts += [f"{name} {tuple(weights.shape)}".encode(), weights.cpu().flatten().view(torch.uint8).numpy()]
+    return digest(parts)
+
+
+def find_foreign(results: Sequence[Result], checkpoint: str) -> Result | None:
+    """The first result that is of another checkpoint; those that do not say of which they are count as of this one.
+
+    Args:
+        results: from `read_results`.
+        checkpoint: from `digest_checkpoint`.
+    """
+    return next((one for one in results if one.checkpoint not in (None, checkpoint)), None)
 
 
 def read_results(file: str | Path) -> list[Result]:

@@ -66,7 +66,7 @@ class Recipe:
         epochs, batch_size, seed: as they say; the batch size is that of one process.
         least_steps: batches of an epoch at least; a data set in memory that is too small for them is read in smaller batches.
         gradient_accumulation: batches whose gradients are averaged before the weights change.
-        streaming: read a prepared data set while training on it, where it fits neither memory nor disk.
+        streaming: read a prepared data set while training on it, where it fits neither memory nor disk; `fer train` alone can.
         optimizer: `adam`, whose weight decay is an l2 penalty, or `adamw`, whose weight decay is decoupled.
         learning_rate, weight_decay: of that optimizer.
         stage_decay: the learning rate of each stage of the representation as a share of that of the stage after it.
@@ -268,6 +268,19 @@ def read_overrides(pairs: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise ValueError(f"The value of {pair!r} is not YAML: {' '.join(str(error).split())}.") from error
     return settings
+
+
+def check_in_memory(recipe: Recipe) -> None:
+    """Refuses a recipe that streams its data set where that is split into folds, or learned from again and again.
+
+    Raises:
+        ValueError: it does.
+    """
+    if recipe.streaming:
+        raise ValueError(
+            "streaming is true, but searches and cross-validation hold the data set in memory; set it to false (--set "
+            "streaming=false), or train on the stream by fer train."
+        )
 
 
 def check_same_recipe(recipe: Recipe, folder: Path, longer: bool = False) -> None:

@@ -25,6 +25,13 @@ Grid = dict[str, list[Any]]
 FAILURES = (FloatingPointError, ValueError)
 """What ends one combination and not the search."""
 
+UNSEARCHED = {
+    "target": "scores over different labels do not compare; leave it out, and start a run for each by --set target=...",
+    "label_votes": "scores over different labels do not compare; leave it out, and start a run for each by --set label_votes=...",
+    "streaming": "the data set of a search is held in memory; leave it out",
+}
+"""Settings that a grid may not vary, why, and what to do instead."""
+
 PAPER_GRID: Grid = {
     "model.facial_parts_weight": [1.0, 5.0, 10.0],
     "model.contiguity_weight": [0.1, 1.0],
@@ -42,7 +49,7 @@ def read_grid(path: str | Path | None) -> Grid:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: a value is not a list, or an empty one.
+        ValueError: a value is not a list, or an empty one, or one of `UNSEARCHED` is to vary.
     """
     if path is None:
         return PAPER_GRID
@@ -59,7 +66,23 @@ def read_grid(path: str | Path | None) -> Grid:
             raise ValueError(f"{path} gives {values!r} for {key}, but needs a list of values, e.g. [1, 5, 10].")
     if not grid:
         raise ValueError(f"{path} names no setting to search over.")
+    check_searched(grid, str(path))
     return grid
+
+
+def check_searched(grid: Grid, name: str) -> None:
+    """Refuses a grid with one of `UNSEARCHED`: the data set is read once, by the recipe, and not again for each combination.
+
+    Args:
+        grid: what is to be searched.
+        name: of the grid, for the sentence.
+
+    Raises:
+        ValueError: it has one.
+    """
+    for key, reason in UNSEARCHED.items():
+        if key in grid:
+            raise ValueError(f"{name} varies {key}, but {reason}.")
 
 
 def open_storage(address: str) -> BaseStorage:

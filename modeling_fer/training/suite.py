@@ -11,7 +11,7 @@ from modeling_fer.data.landmarks import LANDMARK_POINTS
 from modeling_fer.data.prepared import load_whole
 from modeling_fer.inference.loading import Checkpoint
 from modeling_fer.training.evaluation import answer_names, evaluate_columns, rename_columns, shared_classes, unused_columns
-from modeling_fer.training.measurement import Measurement, Result
+from modeling_fer.training.measurement import Measurement, Result, digest_checkpoint
 
 
 def suite_measurements(checkpoint: Checkpoint) -> list[Measurement]:
@@ -81,7 +81,7 @@ def measure(
         measurement.auxiliary,
         measurement.prior_strength,
     )
-    return Result(measurement, scores)
+    return Result(measurement, scores, digest_checkpoint(checkpoint))
 
 
 def check_measurement(

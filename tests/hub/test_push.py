@@ -14,7 +14,7 @@ from hub_server import TOKEN, serve
 from huggingface_hub import ModelCard, constants
 from packaging.requirements import Requirement
 
-from modeling_fer import checkpoint_folder
+from modeling_fer import FerForImageClassification, FerImageProcessor, checkpoint_folder
 from modeling_fer.hub.push import Push, upload
 
 
@@ -189,10 +189,10 @@ def test_a_download_onto_a_full_disk_leaves_no_broken_cache(hub, tmp_path):
 BUILD = """
 import os, sys
 sys.path = [os.getcwd(), *[path for path in sys.path if "site-packages" not in path], sys.argv[1]]
-import app, modeling_fer
+import app, modeling_fer, photo_tab
 assert modeling_fer.__file__.startswith(os.getcwd()), modeling_fer.__file__
 page = app.build()
-print([face["expressions"][0]["label"] for face in app.predict(sys.argv[2])])
+print([face["expressions"][0]["label"] for face in photo_tab.predict(sys.argv[2])])
 """
 
 
@@ -233,6 +233,26 @@ def test_a_run_is_released_with_its_own_figures_and_recipe(tiny_checkpoint, tmp_
     assert "must not be used to decide about people" in card.text and f"torch {torch.__version__.split('+')[0]}" in card.text
     wrong = fer("push", "model", tmp_path, "me/tiny")
     assert wrong.returncode == 2 and "holds no checkpoint" in plain(wrong.stderr)
+
+
+def test_a_card_shows_no_results_of_another_checkpoint(run, tmp_path):
+    data, output = write_prepared(tmp_path / "data", 8), tmp_path / "results.json"
+    shares = {"label_shares": [1 / 8] * 8, "prior_strength": 0.5}
+    calibrated = run / "calibrated"
+    FerForImageClassification.from_pretrained(run / "best", **shares).save_pretrained(calibrated)
+    FerImageProcessor.from_pretrained(run / "best").save_pretrained(calibrated)
+    other = tmp_path / "calibrated.json"
+    for checkpoint, file in ((run / "best", output), (calibrated, other)):
+        assert fer("evaluate", checkpoint, "--data", data, "--output", file).returncode == 0
+    refused = fer("push", "model", calibrated, "me/it", "--dry-run", "--results", output)
+    assert refused.returncode == 2 and not (calibrated / "release").exists()
+    assert "results.json has results of another checkpoint than" in plain(refused.stderr)
+    assert "measure what is pushed by fer evaluate" in plain(refused.stderr)
+    for folder, file in ((run, output), (run / "best", output), (calibrated, other)):
+        done = fer("push", "model", folder, "me/it", "--dry-run", "--results", file)
+        assert done.returncode == 0, done.stderr
+        assert len(ModelCard.load(folder / "release/README.md").data.eval_results) == 4
+    assert fer("push", "model", run, "me/it", "--dry-run", "--results", other).returncode == 2
 
 
 @pytest.fixture

@@ -81,6 +81,34 @@ def test_grids(tmp_path):
         read_grid(tmp_path / "nowhere.yaml")
 
 
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("target", "scores over different labels do not compare; leave it out, and start a run for each by --set target=..."),
+        ("label_votes", "scores over different labels do not compare; leave it out, and start a run for each by --set"),
+        ("streaming", "the data set of a search is held in memory; leave it out."),
+    ],
+    ids=["target", "label_votes", "streaming"],
+)
+@pytest.mark.parametrize("command", [("search",), ("cross-validate", "--nested")], ids=["search", "nested"])
+def test_what_a_search_cannot_vary_is_refused_at_once(command, key, reason, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    value = {"target": "votes", "label_votes": 3.0, "streaming": False}[key]
+    write(tmp_path / "grid.yaml", f"learning_rate: [0.001]\n{key}: [{value}]\n")
+    done = fer(*command, "ckplus48_hybrid", "--grid", "grid.yaml", "--data", "nowhere", "--output", "found")
+    assert done.returncode == 2 and f"grid.yaml varies {key}, but {reason}" in plain(done.stderr), done.stderr
+    assert not (tmp_path / "found").exists()
+
+
+@pytest.mark.parametrize("command", [("search",), ("cross-validate",), ("cross-validate", "--nested")], ids=" ".join)
+def test_what_is_held_in_memory_is_not_streamed(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = fer(*command, "ckplus48_hybrid", "--data", "nowhere", "--output", "found", "--set", "streaming=true")
+    sentence = "streaming is true, but searches and cross-validation hold the data set in memory; set it to false"
+    assert done.returncode == 2 and sentence in plain(done.stderr), done.stderr
+    assert not (tmp_path / "found").exists()
+
+
 def test_the_command_lists_what_it_tried(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_prepared(tmp_path / "data", 40)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from copy import deepcopy
+from dataclasses import replace
 
 import datasets
 import numpy as np
@@ -10,9 +12,11 @@ from helpers import fer, plain, tiny_config, write_prepared
 from PIL import Image
 
 from modeling_fer import FerForImageClassification, FerImageProcessor
+from modeling_fer.commands.evaluate import show_results
 from modeling_fer.configuration_fer import EXPRESSIONS
+from modeling_fer.hub.release import write_release
 from modeling_fer.inference.loading import load_checkpoint
-from modeling_fer.training.measurement import Measurement, Result, read_results, write_results
+from modeling_fer.training.measurement import Measurement, Result, digest_checkpoint, read_results, write_results
 from modeling_fer.training.suite import suite_measurements
 
 
@@ -63,8 +67,8 @@ def test_a_class_without_images_has_no_recall(two_headed, prepared, tmp_path):
     done = fer("evaluate", two_headed, "--data", data, *options)
     assert done.returncode == 0, done.stderr
     assert "nan" not in done.stdout and "NaN" not in (tmp_path / "results.json").read_text()
-    cells = done.stdout.splitlines()[-2].split("│")[2:-1]
-    assert [cell.strip() == "-" for cell in cells] == [True, True, True, False, True, False, True]
+    recalls = dict(plain(line).split() for line in done.stdout.splitlines()[-8:-1])
+    assert [name for name, recall in recalls.items() if recall != "-"] == ["happiness", "sadness"] and len(recalls) == 7
     [result] = read_results(tmp_path / "results.json")
     assert list(result.scores["recall"]) == ["happiness", "sadness"]
     assert result.scores["classes"] == ["anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
@@ -83,6 +87,107 @@ def test_measured_again_takes_the_old_results_place(tmp_path):
     write_results([result("a", 0.1), result("b", 0.2)], file)
     write_results([result("a", 0.3)], file)
     assert [(r.measurement.dataset, r.scores["accuracy"]) for r in read_results(file)] == [("a", 0.3), ("b", 0.2)]
+
+
+def calibrate(checkpoint, folder):
+    """What `fer calibrate` does to a checkpoint, in short."""
+    FerForImageClassification.from_pretrained(checkpoint, temperature=1.5).save_pretrained(folder)
+    FerImageProcessor.from_pretrained(checkpoint).save_pretrained(folder)
+    return folder
+
+
+def test_results_of_two_checkpoints_are_not_mixed_in_one_file(two_headed, prepared, tmp_path):
+    output = tmp_path / "results.json"
+    assert fer("evaluate", two_headed, "--data", prepared, "--output", output).returncode == 0
+    written = output.read_text()
+    [result] = read_results(output)
+    assert result.checkpoint == digest_checkpoint(load_checkpoint(two_headed))
+    calibrated = calibrate(two_headed, tmp_path / "calibrated")
+    # The images of this one cannot be read: it is refused before they are.
+    broken = {"image": [{"bytes": b"no image", "path": None}] * 2, "label": [0, 1]}
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["happy", "angry"])})
+    datasets.Dataset.from_dict(broken, features=features).to_parquet(prepared / "test.parquet")
+    for options in (["--data", prepared], ["--suite", tmp_path]):
+        refused = fer("evaluate", calibrated, *options, "--output", output)
+        assert refused.returncode == 2 and output.read_text() == written
+        assert "results.json has results of another checkpoint, or of this one before it was calibrated" in plain(
+            refused.stderr
+        )
+        assert "give another --output, or remove the file" in plain(refused.stderr)
+
+
+def test_results_that_do_not_say_their_checkpoint_are_added_to(two_headed, prepared, tmp_path):
+    output = tmp_path / "results.json"
+    fer("evaluate", two_headed, "--data", prepared, "--output", output)
+    [row] = json.loads(output.read_text())
+    old = {name: value for name, value in row.items() if name != "checkpoint"}
+    output.write_text(json.dumps([{**old, "dataset": "elsewhere"}, old]))
+    assert fer("evaluate", two_headed, "--data", prepared, "--output", output).returncode == 0
+    assert [result.checkpoint for result in read_results(output)] == [None, row["checkpoint"]]
+    assert json.loads(output.read_text()) == [{**old, "dataset": "elsewhere"}, row]
+
+
+def test_a_digest_tells_checkpoints_apart_and_stays_where_one_is_saved_again(two_headed, tmp_path):
+    checkpoint = load_checkpoint(two_headed)
+    known = digest_checkpoint(checkpoint)
+    write_release(two_headed, "# card", tmp_path / "release", linked=True)
+    assert digest_checkpoint(load_checkpoint(tmp_path / "release")) == known
+    # A temperature of 1 is no other than one of 1.0.
+    whole, real = deepcopy(checkpoint.model), deepcopy(checkpoint.model)
+    whole.config.temperature, real.config.temperature = 1, 1.0
+    digests = {digest_checkpoint(replace(checkpoint, model=model)) for model in (whole, real)}
+    assert len(digests) == 1 and known not in digests
+    lighter = deepcopy(checkpoint.image_processor)
+    lighter.image_mean = [0.4]
+    half = deepcopy(checkpoint.model).bfloat16()
+    assert known not in {
+        digest_checkpoint(replace(checkpoint, image_processor=lighter)),
+        digest_checkpoint(replace(checkpoint, model=half)),
+    }
+
+
+@pytest.fixture
+def shown(monkeypatch, capsys):
+    """What is printed of results, on a screen of so many letters, or where no screen is."""
+
+    def show(results, width=None):
+        monkeypatch.setenv("COLUMNS", str(width or 80))
+        if width is not None:
+            # A screen without colours.
+            monkeypatch.setenv("FORCE_COLOR", "1")
+            monkeypatch.setenv("TERM", "dumb")
+        show_results(results)
+        return capsys.readouterr().out.splitlines()
+
+    return show
+
+
+def named_results(count):
+    """Results with long names and all classes."""
+    scores = {"images": 12345, "accuracy": 1.0, "uar": 1.0, "macro_f1": 1.0, "calibration_error": 0.1}
+    scores |= {"classes": list(EXPRESSIONS), "recall": dict.fromkeys(EXPRESSIONS, 1.0)}
+    names = [f"prepared/speakers_of_some_long_broadcast_{number:02}[1]" for number in range(count)]
+    return [Result(Measurement(name, "validation", 0.5, without=["contempt"]), scores) for name in names]
+
+
+@pytest.mark.parametrize("count", [1, 8, 12])
+def test_tables_cut_no_name(shown, count):
+    results = named_results(count)
+    piped = shown(results)
+    for result in results:
+        assert any(f"│ {result.measurement.title} │ validation │ 12,345 │ 100.0%" in line for line in piped)
+    assert "…" not in "".join(piped)
+    screen = shown(results, 80)
+    assert "…" not in "".join(screen) and max(map(len, screen)) <= 80
+    for lines in (piped, screen):
+        rows = [plain(line).split() for line in lines if "happiness" in line]
+        # Eight columns of recalls stand beside each other.
+        assert [cell for row in rows for cell in row if cell != "happiness"] == ["100.0"] * count
+        assert len(rows) == -(-count // 8)
+    names = "".join(
+        line.split("│")[1 if count == 1 else 2].strip() for line in screen if line.startswith("│ ") and line.count("│") > 7
+    )
+    assert all(result.measurement.dataset in names for result in results)
 
 
 @pytest.mark.parametrize(
@@ -206,6 +311,7 @@ def test_suite_fine_tunes_in_folds_too_and_goes_on(two_headed, suite, tmp_path):
     assert done.returncode == 0 and "CK+48, fine-tuned in 10 folds" in done.stdout, done.stderr
     last = read_results(tmp_path / "all.json")[-1]
     assert last.measurement == Measurement("ckplus48", "train", folds=10)
+    assert last.checkpoint == digest_checkpoint(load_checkpoint(two_headed))
     assert last.scores["images"] == np.sum(last.scores["confusion"]) == 60
     folds = json.loads((tmp_path / "runs" / "results.json").read_text())["folds"]
     assert last.scores["accuracy"] == pytest.approx(np.mean([fold["accuracy"] for fold in folds]))
