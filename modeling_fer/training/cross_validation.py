@@ -22,6 +22,7 @@ from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.training.environment import read_environments
 from modeling_fer.training.evaluation import ExpressionMetrics, predict_columns
 from modeling_fer.training.recipe import Recipe, check_same_recipe, write_recipe
+from modeling_fer.training.run_folder import drop_state
 from modeling_fer.training.trainer import train_or_resume
 
 AVERAGED = ("accuracy", "uar", "macro_f1")
@@ -118,7 +119,9 @@ def run_fold(recipe: Recipe, columns: FaceColumns, fold: Fold, folder: Path, cpu
         return result
     train, validation, test = (columns.select(part) for part in (learned_positions(recipe, fold), fold.validation, fold.test))
     train_or_resume(recipe, train, validation, folder, cpu)
-    return measure_fold(folder, test, folder)
+    result = measure_fold(folder, test, folder)
+    drop_state(folder)
+    return result
 
 
 def learned_positions(recipe: Recipe, fold: Fold) -> np.ndarray:

@@ -18,6 +18,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from modeling_fer.data.columns import FaceColumns
 from modeling_fer.training.recipe import Recipe
+from modeling_fer.training.run_folder import drop_state
 from modeling_fer.training.trainer import train_or_resume
 
 Grid = dict[str, list[Any]]
@@ -172,7 +173,8 @@ def search(
             reason.
         grid: what the study was opened with.
         measure: gives the accuracy of some settings, to be maximized, working in the folder it is given.
-        folder: where each combination gets a folder of its own, in which a stopped one goes on.
+        folder: where each combination gets a folder of its own, in which a stopped one goes on; nothing to go on from is kept in those
+            that are done.
         trials: try so many combinations at most; all of them if None.
     """
 
@@ -184,9 +186,13 @@ def search(
             trial.set_user_attr("reason", " ".join(str(error).split()))
             raise
 
+    def tidy(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        for run in (Path(folder) / name_settings(trial.params)).glob("split-*"):
+            drop_state(run)
+
     untried = count_combinations(grid) - sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
     if untried > 0:
-        study.optimize(objective, n_trials=trials, catch=FAILURES)
+        study.optimize(objective, n_trials=trials, catch=FAILURES, callbacks=[tidy])
 
 
 def finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

@@ -6,6 +6,7 @@ import torch
 from helpers import RECIPE, columns, weights
 
 import modeling_fer
+from modeling_fer.training import cross_validation
 from modeling_fer.training.cross_validation import cross_validate, learned_positions, start_cross_validation
 from modeling_fer.training.recipe import Recipe, read_overrides
 
@@ -32,12 +33,26 @@ def test_every_image_is_tested_once_and_finished_folds_are_kept(tmp_path):
     assert made_by["version"] == modeling_fer.__version__
     assert [made_by] == [json.loads(line) for line in (tmp_path / "fold-1/environment.jsonl").read_text().splitlines()]
 
-    (tmp_path / "fold-2" / "result.json").unlink()
-    written = (tmp_path / "fold-1" / "metrics.jsonl").read_text()
     assert validated(recipe, tmp_path) == summary
-    assert (tmp_path / "fold-1" / "metrics.jsonl").read_text() == written
     with pytest.raises(ValueError, match="started with epochs = 4, but the recipe now says 3"):
         validated(RECIPE, tmp_path)
+
+
+def test_folds_that_are_measured_keep_no_state_and_one_that_is_not_goes_on(tmp_path, monkeypatch):
+    def stop_in_the_second(run, test, folder, measure=cross_validation.measure_fold):
+        if run.name == "fold-2":
+            raise KeyboardInterrupt
+        return measure(run, test, folder)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(cross_validation, "measure_fold", stop_in_the_second)
+        validated(RECIPE, tmp_path)
+    assert [path.parent.name for path in tmp_path.glob("*/state")] == ["fold-2"]
+    validated(RECIPE, tmp_path)
+    assert not list(tmp_path.glob("*/state"))
+    for fold in (1, 2, 3):
+        lines = (tmp_path / f"fold-{fold}/metrics.jsonl").read_text().splitlines()
+        assert [json.loads(line)["epoch"] for line in lines] == [1, 2, 3], "each fold is trained once"
 
 
 def test_settings_without_a_value_are_named():

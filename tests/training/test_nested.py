@@ -31,6 +31,7 @@ def test_each_fold_takes_the_settings_that_validate_best(tmp_path):
         chosen = f"learning_rate={fold['settings']['learning_rate']}"
         assert len(rates) == 2 and rates[chosen] == max(rates.values())
     assert summary["seconds"] > 0
+    assert not list(tmp_path.rglob("state")), "trained runs of a study never go on"
 
     (tmp_path / "fold-2" / "result.json").unlink()
     assert cross_validate_nested(nested_of(data), data, folds, tmp_path, cpu=True) == summary
