@@ -16,7 +16,8 @@ from .doubt_fer import Doubt
 from .faces_fer import FaceCropper, FaceDetector
 from .images_fer import FaceImage
 from .inputs_fer import answer_all
-from .reading_fer import CutPhoto, FaceReader, NetworkAnswer, ReadOptions
+from .network_fer import NetworkAnswer
+from .reading_fer import CutPhoto, FaceReader, ReadOptions
 
 READ_OPTIONS = {option.name for option in fields(ReadOptions)}
 

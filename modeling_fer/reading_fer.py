@@ -20,6 +20,7 @@ from .doubt_fer import Doubt, choose_thresholds
 from .faces_fer import Face, FaceCropper, FaceDetector, face_size
 from .images_fer import FaceImage, is_address, open_image, open_reduced
 from .inputs_fer import PHOTO_ERRORS, Box, Place, answer_all, boxes_of, check_box
+from .network_fer import Network
 from .prior_fer import check_prior
 
 OnError = str | Callable[[Any, Exception], None]
@@ -28,51 +29,6 @@ BATCH_SIZE = 32
 """Faces that go through the network at once where nothing else is said."""
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class NetworkAnswer:
-    """What a network says of some crops.
-
-    Attributes:
-        probabilities: (batch, classes), float32, each row summing to 1.
-        relevance_maps: (batch, 1, height, width), float32; None for a baseline CNN.
-    """
-
-    probabilities: np.ndarray
-    relevance_maps: np.ndarray | None
-
-
-class Network(Protocol):
-    """Anything that reads expressions from crops of faces."""
-
-    @property
-    def labels(self) -> Sequence[str]:
-        """The expressions, in the order of the classes."""
-        ...
-
-    @property
-    def label_shares(self) -> Sequence[float] | None:
-        """How frequent each class was in training, where that is known."""
-        ...
-
-    @property
-    def prior_strength(self) -> float:
-        """How far answers leave that frequency behind where nothing else is asked for, in [0, 1]."""
-        ...
-
-    @property
-    def doubt(self) -> Doubt:
-        """How far answers at `prior_strength` are to be trusted."""
-        ...
-
-    def __call__(self, pixel_values: np.ndarray, prior_strength: float | None = None) -> NetworkAnswer:
-        """
-        Args:
-            pixel_values: (batch, channels, height, width), float32.
-            prior_strength: in [0, 1], checked already; the network's own where it is None.
-        """
-        ...
 
 
 class ReadsPhotos(Protocol):

@@ -37,6 +37,19 @@ ABLATION = {
 """What is changed of the recipe fer_tiny, one thing at a time, to see what it brings."""
 FORMS = ("reference", "landmarks_only", "three_gated_maps", "light_pull", "sigmoid_map", "sparse_map")
 """Those of them whose maps are checked: what might make a map more faithful."""
+DEGRADATIONS = {
+    "reference": "",
+    "degraded_images": ABLATION["degraded_images"],
+    "noise": "--set augmentation.noise=0.02",
+    "blur": "--set augmentation.blur=0.1",
+    "downscale": "--set augmentation.downscale=0.1",
+    "jpeg": "--set augmentation.jpeg=0.1",
+    "gamma": "--set augmentation.gamma=0.2",
+    "shadow": "--set augmentation.shadow=0.1",
+    "wider_boxes": "--set augmentation.max_translation=12 --set augmentation.scales=[0.75,0.85,1.0,1.15,1.25]",
+    "no_average": "--set ema_decay=null",
+}
+"""The same for each degradation alone, boxes further off than those of detectors, and weights without a moving average."""
 FROM_DLIB = (
     "--set initial_checkpoint={dlib} --set model.representation_filters=32 --set model.dropout=0.2 --set learning_rate=0.0015 "
     "--set stage_decay=0.8"
@@ -63,7 +76,7 @@ class Scale:
         runs, results, docs: folders of runs, results and pictures.
         dlib: file of dlib's face recognition network, which fer-base starts from.
         methods, seeds, folds: of the comparison.
-        changes: of the ablation.
+        changes, degradations: of the ablation, and of what is measured on disturbed images too.
         teachers: whose answers are distilled.
         images: that explanations are checked on.
         seconds: that each network is timed for.
@@ -79,6 +92,7 @@ class Scale:
     dlib: str = "dlib_face_recognition_resnet_model_v1.dat"
     methods: tuple[str, ...] = tuple(METHODS)
     changes: tuple[str, ...] = tuple(ABLATION)
+    degradations: tuple[str, ...] = tuple(DEGRADATIONS)
     teachers: tuple[str, ...] = tuple(TEACHERS)
     seeds: tuple[int, ...] = (0, 1, 2)
     folds: int = 10
@@ -97,7 +111,7 @@ def quick_scale(data: Path, runs: Path) -> Scale:
     base, tiny = (str(runs / name / "released") for name in ("fer_base_mixed", "fer_tiny_distilled"))
     training = "--set epochs=1 --set warmup_epochs=0 --set ema_decay=0.5"
     return Scale(
-        data, runs, runs / "results", runs / "docs", methods=("baseline", "hybrid"), changes=("reference", "teacher"), teachers=(),
-        seeds=(0,), folds=2, images=24, seconds=0.5, training=training, start="--set initial_checkpoint=fer-base", base=base, tiny=tiny,
-        fer_python=None, npm_folder=None,
+        data, runs, runs / "results", runs / "docs", methods=("baseline", "hybrid"), changes=("reference", "teacher"),
+        degradations=("reference", "noise"), teachers=(), seeds=(0,), folds=2, images=24, seconds=0.5, training=training,
+        start="--set initial_checkpoint=fer-base", base=base, tiny=tiny, fer_python=None, npm_folder=None,
     )  # fmt: skip

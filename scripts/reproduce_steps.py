@@ -1,14 +1,16 @@
 """The tables that scripts/reproduce.py makes, and the commands that each comes from."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reproduce_scale import ABLATION, FORMS, METHODS, TEACHERS, Scale
+from reproduce_scale import ABLATION, DEGRADATIONS, FORMS, METHODS, TEACHERS, Scale
 
 from modeling_fer.training.search import name_settings, read_grid
 
 ROOT = Path(__file__).parents[1]
+LARGER_BATCHES = "--set batch_size=256 --set learning_rate=0.005"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ def list_steps(scale: Scale) -> dict[str, Step]:
         "forms": Step(list_forms(scale)),
         "distillation": Step(list_distillation(scale)),
         "ablation": Step(list_ablation(scale), after=["distillation"]),
+        "degradations": Step(list_degradations(scale)),
         "checkpoints": Step(list_training(scale), after=["distillation"]),
         "suite": Step(
             [
@@ -152,10 +155,10 @@ def list_nested(scale: Scale) -> list[str]:
 def list_forms(scale: Scale) -> list[str]:
     """The small network trained with other forms of the map, and how faithful each is."""
     runs, training = scale.runs / "forms", scale.training or "--set epochs=2 --set warmup_epochs=0.25 --set ema_decay=0.98"
-    forms = [form for form in FORMS if form in scale.changes]
+    forms = {form: ABLATION[form] for form in FORMS if form in scale.changes}
     maps = " ".join(f"{form}={runs}/{form}/best" for form in forms)
     return [
-        *train_changes(scale, runs, tuple(forms), training),
+        *train_changes(scale, runs, forms, training),
         f"python scripts/tabulate_ablation.py {runs} --output {scale.results}/forms_runs.json",
         f"python scripts/check_explanations.py {maps} --data {scale.data}/fer2013 --split validation --images {scale.images} "
         f"--output {scale.results}/forms.json",
@@ -165,20 +168,39 @@ def list_forms(scale: Scale) -> list[str]:
 def list_ablation(scale: Scale) -> list[str]:
     """The small network trained for ten epochs, with one thing changed in each run."""
     runs, training = scale.runs / "ablation", scale.training or "--set epochs=10 --set warmup_epochs=0.5 --set ema_decay=0.99"
-    larger = "--set batch_size=256 --set learning_rate=0.005"
+    changes = {change: ABLATION[change] for change in scale.changes}
     return [
-        *train_changes(scale, runs, scale.changes, f"{training} {larger}"),
+        *train_changes(scale, runs, changes, f"{training} {LARGER_BATCHES}"),
         f"python scripts/tabulate_ablation.py {runs} --output {scale.results}/ablation.json",
     ]
 
 
-def train_changes(scale: Scale, runs: Path, changes: tuple[str, ...], training: str) -> list[str]:
-    """Runs of the recipe fer_tiny, each with one thing changed."""
+def list_degradations(scale: Scale) -> list[str]:
+    """The small network trained for five epochs with one degradation in each run, and what it scores on disturbed images."""
+    runs = scale.runs / "degradations"
+    training = scale.training or "--set epochs=5 --set warmup_epochs=0.5 --set ema_decay=0.99"
+    changes = {change: DEGRADATIONS[change] for change in scale.degradations}
+    trained = " ".join(f"{change}={runs}/{change}/best" for change in changes)
+    return [
+        *train_changes(scale, runs, changes, f"{training} {LARGER_BATCHES}"),
+        f"python scripts/tabulate_ablation.py {runs} --output {scale.results}/degradations_runs.json",
+        f"python scripts/measure_robustness.py {trained} --data {scale.data}/fer2013 --split validation "
+        f"--output {scale.results}/degradations.json",
+    ]
+
+
+def train_changes(scale: Scale, runs: Path, changes: Mapping[str, str], training: str) -> list[str]:
+    """Runs of the recipe fer_tiny, each with one thing changed.
+
+    Args:
+        changes: the settings that are changed, by the names of the runs.
+        training: the settings of all of them.
+    """
     teacher = f"{scale.runs}/distillation/from_dlib-0/best" if scale.teachers else "fer-base"
     return [
         f"fer train fer_tiny --data {scale.data}/fer2013 --output {runs}/{change} {training} "
-        f"{ABLATION[change].format(teacher=teacher)}".strip()
-        for change in changes
+        f"{settings.format(teacher=teacher)}".strip()
+        for change, settings in changes.items()
     ]
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modeling_fer.reading_fer import Network, NetworkAnswer
+from modeling_fer.network_fer import Network, NetworkAnswer
 
 
 @dataclass(frozen=True)

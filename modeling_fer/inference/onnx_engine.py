@@ -11,9 +11,10 @@ import numpy as np
 from modeling_fer.doubt_fer import Doubt
 from modeling_fer.faces_fer import FaceCropper, make_detector
 from modeling_fer.inference.onnx_session import OnnxSession
+from modeling_fer.network_fer import NetworkAnswer
 from modeling_fer.pixels_fer import PixelSettings
 from modeling_fer.prior_fer import shift_prior
-from modeling_fer.reading_fer import FaceReader, NetworkAnswer
+from modeling_fer.reading_fer import FaceReader
 
 METADATA_KEY = "modeling_fer"
 FORMAT = 1

@@ -69,6 +69,8 @@ def test_all_of_it_runs_on_a_small_share(fer_data, tmp_path):
         "cost",
         "gate",
         "ablation",
+        "degradations",
+        "degradations_runs",
         "distillation",
         "forms",
         "forms_runs",

@@ -3,7 +3,7 @@
 import json
 
 from helpers import run_script
-from result_tables import ablation_table
+from training_tables import ablation_table
 
 
 def write_run(folder, *lines):
