@@ -128,6 +128,8 @@ class FerConfig(PreTrainedConfig):
     """
 
     model_type = "fer"
+    # What a prediction of transformers' Trainer leaves out: `logits` alone is compared with labels.
+    keys_to_ignore_at_inference = ["relevance_map", "auxiliary_logits", "loss_terms"]
 
     image_size: int = 120
     num_channels: int = 3
@@ -184,8 +186,9 @@ class FerConfig(PreTrainedConfig):
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> "FerConfig":
-        """A configuration from its saved form. Classes given beside it, by `id2label` or `num_labels`, take the place of the saved
-        ones, as when a checkpoint is fine-tuned on other classes.
+        """A configuration from its saved form. What is given beside it takes the place of what was saved, as when a checkpoint is
+        fine-tuned: other classes (`id2label` or `num_labels`) have neither a second label set nor measured figures, and another
+        `regularization` has the weight of the paper.
         """
         names = kwargs.get("id2label", config_dict.get("id2label"))
         if "id2label" not in kwargs and kwargs.get("num_labels") not in (None, len(names or ())):
@@ -195,7 +198,10 @@ class FerConfig(PreTrainedConfig):
         if given != saved:
             # What was measured of the old classes says nothing of others.
             fresh = {"label2id": kwargs.get("label2id"), **UNMEASURED}
-            config_dict = {**config_dict, "id2label": names, **fresh}
+            config_dict = {**config_dict, "id2label": names, "auxiliary_labels": None, **fresh}
+        pull = kwargs.get("regularization", config_dict.get("regularization"))
+        if pull != config_dict.get("regularization"):
+            config_dict = {**config_dict, "regularization": pull, "facial_parts_weight": None}
         config: FerConfig = super().from_dict(config_dict, **kwargs)
         return config
 
@@ -284,7 +290,8 @@ class FerConfig(PreTrainedConfig):
             raise ValueError(f"prior_strength is {self.prior_strength}, which needs label_shares; give the classes' shares.")
         if shares is not None and not (len(shares) == len(self.id2label) and min(shares) > 0 and abs(sum(shares) - 1) <= 1e-3):
             raise ValueError(
-                f"label_shares is {shares}, but must be {len(self.id2label)} numbers greater than 0 that sum to 1, one a class."
+                f"label_shares is {shares}, but must be {len(self.id2label)} numbers greater than 0 that sum to 1, one a class. "
+                "Where the classes change, give from_pretrained num_labels or id2label, which forgets what was measured of the old."
             )
 
     def validate_doubt(self) -> None:

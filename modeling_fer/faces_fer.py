@@ -4,7 +4,7 @@ It travels with every checkpoint, because crops made otherwise than the training
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,6 +36,22 @@ class Face:
     box: tuple[float, float, float, float]
     score: float = 1.0
     points: np.ndarray | None = None
+
+    @property
+    def size(self) -> float:
+        """The longer side of the box in pixels."""
+        return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+    @property
+    def centre(self) -> np.ndarray:
+        """The middle of the box, (x, y) in pixels."""
+        return np.array([self.box[0] + self.box[2], self.box[1] + self.box[3]]) / 2
+
+    def moved(self, x: float, y: float) -> "Face":
+        """The same face so many pixels further to the right and down."""
+        left, top, right, bottom = self.box
+        points = None if self.points is None else self.points + (x, y)
+        return replace(self, box=(left + x, top + y, right + x, bottom + y), points=points)
 
     def scaled(self, factor: float) -> "Face":
         """The same face in a photo of `factor` times the width and height."""
@@ -118,7 +134,7 @@ class MtcnnDetector:
             for box, score, points in zip(found.boxes, found.scores, found.points, strict=True)
             if score >= self.min_score
         ]
-        return sorted(faces, key=lambda face: face_size(face.box), reverse=True)
+        return sorted(faces, key=lambda face: face.size, reverse=True)
 
     def _plan(self, longest: int) -> tuple[float, float]:
         """How much a photo is reduced for the search, and the least face in pixels of the reduced photo."""
@@ -178,11 +194,6 @@ def make_detector(
     return detector
 
 
-def face_size(box: tuple[float, float, float, float]) -> float:
-    """The longer side of a box in pixels."""
-    return max(box[2] - box[0], box[3] - box[1])
-
-
 @dataclass(frozen=True)
 class FaceCropper:
     """Cuts faces out of photos as squares.
@@ -208,7 +219,7 @@ class FaceCropper:
     def square(self, face: Face) -> tuple[np.ndarray, float, float]:
         """The square of the photo that a face is cut from: its centre (x, y) and side in pixels, its angle in radians."""
         left, top, right, bottom = face.box
-        size = face_size(face.box)
+        size = face.size
         angle = 0.0
         if self.align and face.points is not None:
             across = face.points[1] - face.points[0]

@@ -2,6 +2,8 @@
 
 import io
 import os
+import stat
+import struct
 import warnings
 from collections.abc import Mapping
 from http.client import HTTPException
@@ -33,14 +35,19 @@ VIDEO_SUFFIXES = (
 )  # fmt: skip
 """Files that are read as videos, by their suffix in lower case."""
 
-BROKEN_FILE_ERRORS = (OSError, SyntaxError, ValueError, RuntimeError, EOFError)
-"""What Pillow's decoders raise for broken files."""
+BROKEN_FILE_ERRORS = (
+    OSError, SyntaxError, ValueError, RuntimeError, EOFError, IndexError, TypeError, struct.error,
+)  # fmt: skip
+"""What Pillow's decoders raise for broken files, and what its readers of their headers and EXIF fields do."""
 
 MAX_PIXELS = 150_000_000
 """Images of more pixels are refused before they are decoded."""
 
 MAX_DOWNLOAD = 200_000_000
 """Files of more bytes are not fetched."""
+
+LONGEST_NAME = 255
+"""Longer names than this are cut in sentences. It is the most letters that most systems allow a file."""
 
 FETCH_SECONDS = 30.0
 """A server that says nothing for so long is given up."""
@@ -54,6 +61,12 @@ def is_address(name: object) -> bool:
 def suffix_of(name: str | PurePath) -> str:
     """The suffix of a file or of a file on the web, in lower case."""
     return PurePath(urlsplit(str(name)).path if is_address(name) else name).suffix.lower()
+
+
+def shortened(name: str | PurePath) -> str:
+    """A name for a sentence: of a very long one only its beginning and its end."""
+    text = str(name)
+    return text if len(text) <= LONGEST_NAME else f"{text[:60]}...{text[-20:]}"
 
 
 def is_tensor(image: object) -> bool:
@@ -71,8 +84,8 @@ def open_image(image: FaceImage, max_pixels: int = MAX_PIXELS) -> Image.Image:
         max_pixels: files of more pixels are refused before they are decoded.
 
     Returns:
-        A PIL image of mode L or RGB, turned as its EXIF orientation says. Transparent parts lie on white. Of an animation it is
-        the first picture.
+        A PIL image of mode L or RGB, turned as its EXIF orientation says. Transparent parts, and a colour that the file calls
+        transparent, lie on white. Of an animation it is the first picture.
 
     Raises:
         FileNotFoundError, PermissionError: the file is missing or may not be read.
@@ -103,7 +116,8 @@ def _open(image: FaceImage, max_pixels: int, enough: int | None = None) -> tuple
     if isinstance(image, (str, Path)):
         return _open_file(image, max_pixels, enough)
     if isinstance(image, Image.Image):
-        return to_8_bit(ImageOps.exif_transpose(image)), 1.0
+        # Pillow decodes a file only when its pixels are needed, and finds only then that it is broken.
+        return _upright(image, str(getattr(image, "filename", "") or "The image")), 1.0
     if isinstance(image, (bytes, bytearray, memoryview)):
         return _open_bytes(bytes(image), f"The image of {len(image):,} bytes", max_pixels, enough)
     if isinstance(image, Mapping) and (image.get("bytes") or image.get("path")):
@@ -138,14 +152,23 @@ def _open_file(source: str | Path, max_pixels: int, enough: int | None) -> tuple
         return _open_bytes(_decode_data_address(name), name[:40], max_pixels, enough)
     if not name:
         raise ValueError("The name of a photo is empty; give the path of one.")
-    path = Path(source)
-    if path.is_dir():
+    state = _look_up(source)
+    if stat.S_ISDIR(state.st_mode):
         raise ValueError(f"{name} is a folder; give the image files in it.")
-    if not path.exists():
-        raise FileNotFoundError(f"{name} does not exist.")
-    if path.stat().st_size == 0:
+    if state.st_size == 0:
         raise ValueError(f"{name} is empty.")
-    return _decode(path, name, max_pixels, enough)
+    return _decode(Path(source), name, max_pixels, enough)
+
+
+def _look_up(source: str | Path) -> os.stat_result:
+    """What the system says of a file or folder."""
+    try:
+        return os.stat(source)
+    except PermissionError:
+        raise PermissionError(f"{shortened(source)} may not be read; check the permissions of its folder.") from None
+    except (OSError, ValueError):
+        # No file has a name that is too long, or that a NUL is in.
+        raise FileNotFoundError(f"{shortened(source)} does not exist.") from None
 
 
 def _open_bytes(content: Any, name: str, max_pixels: int, enough: int | None) -> tuple[Image.Image, float]:
@@ -219,21 +242,26 @@ def _decode(source: Path | io.BytesIO, name: str, max_pixels: int, enough: int |
     with opened:
         if opened.width * opened.height > max_pixels:
             raise ValueError(f"{name} has {opened.width}x{opened.height} pixels, over {max_pixels:,}; make it smaller.")
-        try:
-            longest = max(opened.size)
-            if enough is not None and longest > enough:
-                # Only JPEG files can be decoded at less; the others are left as they are.
-                width, height = (max(1, side * enough // longest) for side in opened.size)
-                opened.draft(None, (width, height))
-            factor = longest / max(opened.size)
-            return to_8_bit(ImageOps.exif_transpose(opened)), factor
-        except BROKEN_FILE_ERRORS as error:
-            raise ValueError(_about(error, name)) from None
+        longest = max(opened.size)
+        if enough is not None and longest > enough:
+            # Only JPEG files can be decoded at less; the others are left as they are.
+            width, height = (max(1, side * enough // longest) for side in opened.size)
+            opened.draft(None, (width, height))
+        factor = longest / max(opened.size)
+        return _upright(opened, name), factor
+
+
+def _upright(image: Image.Image, name: str) -> Image.Image:
+    """A picture turned as its EXIF orientation says, 8-bit."""
+    try:
+        return to_8_bit(ImageOps.exif_transpose(image))
+    except BROKEN_FILE_ERRORS as error:
+        raise ValueError(_about(error, name)) from None
 
 
 def _about(error: Exception, name: str) -> str:
     """A sentence that names the file once."""
-    text = str(error).rstrip(".")
+    text = str(error).rstrip(".") or type(error).__name__
     if text.startswith("The image "):
         text = text.replace("The image", name, 1)
     return f"{text}." if text.startswith(name) else f"{name} is broken: {text}."
@@ -272,18 +300,16 @@ def count_pictures(path: str | os.PathLike[str]) -> int:
 
 def to_8_bit(image: Image.Image) -> Image.Image:
     """A PIL image of any mode as one of mode L or RGB, transparent parts on white."""
-    if image.mode in ("L", "RGB"):
-        image.load()
+    image.load()
+    if image.mode in ("L", "RGB") and not image.has_transparency_data:
         return image
     if image.mode.startswith("I") or image.mode == "F":
         values = np.asarray(image)
         return Image.fromarray(_array_to_8_bit(values if image.mode == "F" else values.clip(0, 65535).astype(np.uint16)))
-    if image.mode == "1":
-        return image.convert("L")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+    return image.convert("L" if image.mode == "1" else "RGB")
 
 
 def _array_to_8_bit(array: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ Stream = Callable[[Iterable[Any], Iterable[Any] | None, bool], Iterator[Any]]
 
 PHOTO_ERRORS = (OSError, ValueError)
 """What is raised for a photo that cannot be read."""
+LARGEST_BOX = 10
+"""How many times as large as its photo a box may be that is given."""
 
 
 @dataclass(frozen=True)
@@ -89,4 +91,20 @@ def check_box(box: Box) -> tuple[float, float, float, float]:
         ) from None
     if not (np.isfinite([left, top, right, bottom]).all() and left < right and top < bottom):
         raise ValueError(f"The box {box!r} is empty; it must have left < right and top < bottom.")
+    return left, top, right, bottom
+
+
+def check_known_box(box: Box, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """`check_box` for a face that is given; a sentence also where its crop would take memory for far more than the photo.
+
+    Args:
+        box: the face's.
+        size: width and height of the photo in pixels.
+    """
+    left, top, right, bottom = check_box(box)
+    if max(right - left, bottom - top) > LARGEST_BOX * max(size):
+        raise ValueError(
+            f"The box {box!r} is more than {LARGEST_BOX} times as large as its photo of {size[0]}x{size[1]} pixels; "
+            "give it in pixels of the photo."
+        )
     return left, top, right, bottom

@@ -10,19 +10,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 from PIL import Image
 
 from .answers_fer import Crop, Faces, ReadFace, relevance_image
 from .doubt_fer import Doubt, choose_thresholds
-from .faces_fer import Face, FaceCropper, FaceDetector, face_size
+from .faces_fer import Face, FaceCropper, FaceDetector
 from .images_fer import FaceImage, is_address, open_image, open_reduced
-from .inputs_fer import PHOTO_ERRORS, Box, Place, answer_all, boxes_of, check_box
+from .inputs_fer import PHOTO_ERRORS, Box, Place, answer_all, boxes_of, check_box, check_known_box
 from .network_fer import Network
 from .prior_fer import check_prior
 
+OnePhoto = str | Path | bytes | Image.Image | np.ndarray
 OnError = str | Callable[[Any, Exception], None]
 
 BATCH_SIZE = 32
@@ -172,6 +173,20 @@ class FaceReader:
             self.detector = self.make_detector()
         return self.detector
 
+    @overload
+    def __call__(self, inputs: OnePhoto, boxes: Iterable[Any] | None = None, **options: Any) -> Faces: ...
+
+    @overload
+    def __call__(
+        self, inputs: list[Any] | tuple[Any, ...], boxes: Iterable[Any] | None = None, **options: Any
+    ) -> list[Faces]: ...
+
+    @overload
+    def __call__(self, inputs: Iterator[Any], boxes: Iterable[Any] | None = None, **options: Any) -> Iterator[Faces]: ...
+
+    @overload
+    def __call__(self, inputs: Any, boxes: Iterable[Any] | None = None, **options: Any) -> Any: ...
+
     def __call__(self, inputs: Any, boxes: Iterable[Any] | None = None, **options: Any) -> Any:
         """
         Args:
@@ -273,8 +288,8 @@ class FaceReader:
         if boxes is None and not detect:
             return self._take_whole(open_image(photo))
         image, factor = self._open_for_search(photo) if boxes is None else (open_image(photo), 1.0)
-        faces = self.find_faces(image) if boxes is None else [Face(check_box(box)) for box in boxes]
-        if factor > 1 and any(face_size(face.box) < self.cropper.size for face in faces):
+        faces = self.find_faces(image) if boxes is None else [Face(check_known_box(box, image.size)) for box in boxes]
+        if factor > 1 and any(face.size < self.cropper.size for face in faces):
             # What was enough to find a small face is too coarse to read it.
             image, faces, factor = open_image(photo), [face.scaled(factor) for face in faces], 1.0
         crops = [self.cropper(image, face) for face in faces]

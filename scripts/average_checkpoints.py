@@ -9,7 +9,7 @@ import argparse
 
 from modeling_fer import FerForImageClassification, FerImageProcessor
 from modeling_fer.checkpoints import find_checkpoint
-from modeling_fer.hub.release import average_weights
+from modeling_fer.training.averaging import average_weights
 
 
 def main() -> None:

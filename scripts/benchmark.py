@@ -12,7 +12,6 @@ not installed is left out. Let nothing else run meanwhile.
 
 import argparse
 import json
-import os
 import platform
 import statistics
 import subprocess
@@ -30,6 +29,7 @@ from benchmarks.pictures import Pictures, make_pictures
 from benchmarks.timing import Figures
 
 from modeling_fer.data.json_files import write_json
+from modeling_fer.faces_fer import usable_cores
 from modeling_fer.training.environment import processor_name
 
 HERE = Path(__file__).parent
@@ -143,8 +143,7 @@ def package_megabytes(names: tuple[str, ...]) -> float:
 
 def processor() -> str:
     """The name of the processor, and how many of its cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} cores of {processor_name()}"
+    return f"{usable_cores()} cores of {processor_name()}"
 
 
 def show(figure: float | None, form: str) -> str:

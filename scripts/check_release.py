@@ -3,7 +3,7 @@ environment and runs the demo there.
 
     python scripts/check_release.py                               everything
     python scripts/check_release.py --output dist                 and keep the archives
-    python scripts/check_release.py --tag v0.2.0                  the version must be that of the tag
+    python scripts/check_release.py --tag vX.Y.Z                  the version must be that of the tag
     python scripts/check_release.py --packages FOLDER             the fresh environment takes what the package needs from there
 
 Needs build and twine (pip install ".[release]"). The commit is what git has, so that nothing that lies about gets in.
@@ -30,6 +30,12 @@ PACKAGES = ("modeling_fer", "modeling_fer_cli")
 
 MAX_MEGABYTES = 60
 """The package index takes files of up to 100 MB; larger wheels than this were made by mistake."""
+
+BESIDE_THE_PACKAGES = ("CHANGELOG.md", "CITATION.cff", "LICENSE", "README.md", "pyproject.toml")
+"""What the sdist holds too."""
+
+DEVELOPMENT = ".dev"
+"""Part of a version that is not released (PEP 440)."""
 
 FOREIGN = (".pyc", ".parquet", ".ipynb", ".npz", ".tiff")
 """No file with such an ending belongs into the wheel."""
@@ -74,7 +80,9 @@ def find_faults(archives: Archives, source: Path) -> list[str]:
     wanted = wheel_files(source)
     faults = [f"The wheel lacks {name}." for name in sorted(wanted - names)]
     faults += [f"The wheel holds {name}, which does not belong there." for name in sorted(names) if is_foreign(name)]
-    faults += [f"The sdist lacks {name}." for name in ("LICENSE", "README.md", "pyproject.toml") if name not in inside]
+    faults += [f"The sdist lacks {name}." for name in sorted({*wanted, *BESIDE_THE_PACKAGES} - inside)]
+    if any(name.startswith("tests/") for name in inside):
+        faults.append("The sdist holds tests, which need the whole repository; MANIFEST.in is to leave them out.")
     faults += [
         f"{file.name} has {file.stat().st_size / 1e6:.0f} MB, more than {MAX_MEGABYTES}."
         for file in (archives.wheel, archives.sdist)
@@ -99,7 +107,11 @@ def is_foreign(name: str) -> bool:
 
 
 def version_faults(source: Path, version: str) -> list[str]:
-    """Where another version stands than that of the wheel."""
+    """Where another version stands than that of the wheel. Between two releases that is a development version, which no text names; it
+    cannot be released, as its tag would have another name.
+    """
+    if DEVELOPMENT in version:
+        return []
     changelog = (source / "CHANGELOG.md").read_text(encoding="utf-8")
     citation = (source / "CITATION.cff").read_text(encoding="utf-8")
     faults = []

@@ -15,15 +15,15 @@ from PIL import Image
 
 from modeling_fer.data import load_labelled
 from modeling_fer.data.recut import ENLARGEMENT, widen
-from modeling_fer.faces_fer import Face, FaceCropper, face_size, make_detector
+from modeling_fer.faces_fer import Face, FaceCropper, make_detector
 
 COLUMNS = 16
 
 
 def measure_crop(image: Image.Image, face: Face, border: int) -> tuple[float, float]:
     """Margin and offset that would have cut the image out of its widened self."""
-    size = face_size(face.box) / ENLARGEMENT
-    centre = np.array(face.box).reshape(2, 2).mean(0) / ENLARGEMENT - border
+    size = face.size / ENLARGEMENT
+    centre = face.centre / ENLARGEMENT - border
     _, _, angle = FaceCropper(image.width).square(face)
     down = np.array([-np.sin(angle), np.cos(angle)])
     return image.width / size - 1, float((np.array(image.size) / 2 - centre) @ down) / size

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from modeling_fer.data import load_labelled
 from modeling_fer.data.json_files import write_json
-from modeling_fer.faces_fer import Face, FaceDetector, MtcnnDetector, face_size
+from modeling_fer.faces_fer import Face, FaceDetector, MtcnnDetector
 
 ASTRONAUT_HEAD = (150, 20, 310, 210)
 """Where the head is in skimage's astronaut: left, top, right, bottom."""
@@ -98,9 +98,8 @@ def make_scene(
 
 def is_found(face: Placed, found: Face) -> bool:
     """Whether a finding is this face: near its centre, and not half or twice as large."""
-    centre = np.array(found.box).reshape(2, 2).mean(0)
-    near = np.abs(centre - (face.x, face.y)).max() < 0.4 * face.size
-    return bool(near and 0.5 < face_size(found.box) / face.size < 2)
+    near = np.abs(found.centre - (face.x, face.y)).max() < 0.4 * face.size
+    return bool(near and 0.5 < found.size / face.size < 2)
 
 
 def measure(detector: FaceDetector, scenes: Sequence[tuple[Image.Image, list[Placed]]]) -> Outcome:

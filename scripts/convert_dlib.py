@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from modeling_fer import FerConfig, FerForImageClassification
 from modeling_fer.data import load_splits
 from modeling_fer.layers_fer import ResidualBlock, ResidualStages
-from modeling_fer.pixels_fer import normalize_pixels
 from modeling_fer.training.building import build_config, build_processor, recipe_columns
 from modeling_fer.training.recipe import read_recipe
 
@@ -235,9 +234,7 @@ def main() -> None:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     processor = build_processor(recipe, model.config)
-    pixels = columns.images.numpy()
-    pixel_values = normalize_pixels(pixels, processor.image_mean, processor.image_std, processor.contrast_percentiles)
-    calibrate_normalization(stages, torch.from_numpy(pixel_values))
+    calibrate_normalization(stages, torch.from_numpy(processor.normalize_pixels(columns.images.numpy())))
     model.save_pretrained(arguments.output)
     processor.save_pretrained(arguments.output)
     print(f"wrote {arguments.output}")

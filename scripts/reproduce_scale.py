@@ -41,15 +41,10 @@ DEGRADATIONS = {
     "reference": "",
     "degraded_images": ABLATION["degraded_images"],
     "noise": "--set augmentation.noise=0.02",
-    "blur": "--set augmentation.blur=0.1",
-    "downscale": "--set augmentation.downscale=0.1",
-    "jpeg": "--set augmentation.jpeg=0.1",
-    "gamma": "--set augmentation.gamma=0.2",
-    "shadow": "--set augmentation.shadow=0.1",
     "wider_boxes": "--set augmentation.max_translation=12 --set augmentation.scales=[0.75,0.85,1.0,1.15,1.25]",
     "no_average": "--set ema_decay=null",
 }
-"""The same for each degradation alone, boxes further off than those of detectors, and weights without a moving average."""
+"""The same for what disturbed images are to show: degradations, noise alone, wider boxes, and weights without a moving average."""
 FROM_DLIB = (
     "--set initial_checkpoint={dlib} --set model.representation_filters=32 --set model.dropout=0.2 --set learning_rate=0.0015 "
     "--set stage_decay=0.8"

@@ -176,7 +176,7 @@ def list_ablation(scale: Scale) -> list[str]:
 
 
 def list_degradations(scale: Scale) -> list[str]:
-    """The small network trained for five epochs with one degradation in each run, and what it scores on disturbed images."""
+    """The small network trained for five epochs with one thing changed in each run, and what it scores on disturbed images."""
     runs = scale.runs / "degradations"
     training = scale.training or "--set epochs=5 --set warmup_epochs=0.5 --set ema_decay=0.99"
     changes = {change: DEGRADATIONS[change] for change in scale.degradations}
@@ -184,7 +184,7 @@ def list_degradations(scale: Scale) -> list[str]:
     return [
         *train_changes(scale, runs, changes, f"{training} {LARGER_BATCHES}"),
         f"python scripts/tabulate_ablation.py {runs} --output {scale.results}/degradations_runs.json",
-        f"python scripts/measure_robustness.py {trained} --data {scale.data}/fer2013 --split validation "
+        f"python scripts/measure_robustness.py {trained} --data {scale.data}/fer2013 --split validation --images 1000 "
         f"--output {scale.results}/degradations.json",
     ]
 

@@ -35,11 +35,11 @@ def ablation_table(results: Path) -> str:
 BESIDE = (
     ("noise", "0.05"), ("blur", "1.5"), ("size", "24"), ("jpeg", "20"), ("bright", "1.5"), ("shift", "0.15"), ("larger", "1.2"),
 )  # fmt: skip
-"""Disturbances by which degradations are told apart."""
+"""Disturbances that are shown of them."""
 
 
 def degradations_table(results: Path) -> str:
-    """What one degradation in training brings on clean and on disturbed images of the validation split."""
+    """What degraded images, wider boxes and a moving average bring on clean and on disturbed images of the validation split."""
     runs, measured = read(results, "degradations_runs"), read(results, "degradations")
     rows = []
     for name, one in measured.items():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from modeling_fer.faces_fer import Face, FaceCropper, MtcnnDetector, face_size, make_detector
+from modeling_fer.faces_fer import Face, FaceCropper, MtcnnDetector, make_detector
 from modeling_fer.mtcnn_fer import load_networks
 
 DETECTOR = MtcnnDetector()
@@ -38,7 +38,7 @@ def test_small_faces_of_a_large_photo_are_found(photo):
     # The face is a fifth of the photo's height.
     for number, place in enumerate(places):
         canvas.paste(photo.resize((200 + 40 * number, 200 + 40 * number), Image.Resampling.LANCZOS), place)
-    found = sorted(face_size(face.box) for face in DETECTOR(canvas))
+    found = sorted(face.size for face in DETECTOR(canvas))
     assert len(found) == 4 and 38 < found[0] < 50 and found[-1] < 85
     assert MtcnnDetector(min_face=150)(canvas) == []
     assert len(MtcnnDetector(search_size=1000)(canvas)) < 4
@@ -147,5 +147,8 @@ def test_large_faces_are_reduced():
     assert 96 <= crop.width < 200
 
 
-def test_size_is_the_longer_side():
-    assert face_size((0, 0, 10, 30)) == 30
+def test_a_face_has_a_size_and_a_middle_and_can_be_moved():
+    face = Face((0, 0, 10, 30), 0.5, np.full((5, 2), 4.0))
+    assert face.size == 30 and face.centre.tolist() == [5, 15]
+    moved = face.moved(3, -1)
+    assert moved.box == (3, -1, 13, 29) and moved.score == 0.5 and moved.points.tolist() == [[7, 3]] * 5

@@ -1,10 +1,16 @@
+import base64
+import os
+import struct
+
 import numpy as np
 import pytest
 import torch
 from helpers import GRADIENT, write_bad_files
-from PIL import Image
+from PIL import Image, ImageOps
 
 from modeling_fer import FerImageProcessor
+from modeling_fer.data.face_preparer import open_samples
+from modeling_fer.data.source import Sample
 from modeling_fer.images_fer import open_image
 
 PROCESSOR = FerImageProcessor(size={"height": 16, "width": 16}, num_channels=1)
@@ -88,6 +94,27 @@ def test_transparent_parts_lie_on_white():
     assert np.asarray(open_image(Image.new("RGBA", (4, 4), (0, 0, 0, 0)))).min() == 255
 
 
+@pytest.mark.parametrize(("mode", "clear"), [("RGB", (0, 0, 0)), ("L", 0), ("1", 0)])
+def test_a_colour_that_a_file_calls_transparent_lies_on_white(mode, clear, tmp_path):
+    image = Image.fromarray(np.array([[0, 255], [0, 255]], np.uint8)).convert(mode)
+    image.save(tmp_path / "clear.png", transparency=clear)
+    for opened in (open_image(tmp_path / "clear.png"), Sample("clear", "smile", file=tmp_path / "clear.png").open()):
+        assert np.asarray(opened).min() == 255
+    image.save(tmp_path / "whole.png")
+    assert np.asarray(open_image(tmp_path / "whole.png")).min() == 0
+
+
+@pytest.mark.parametrize("percentiles", [None, [2, 98]])
+@pytest.mark.parametrize("none", [[], (), np.empty((0, 9, 9, 3), np.uint8)], ids=["list", "tuple", "array"])
+def test_no_image_is_an_empty_batch(none, percentiles):
+    processor = FerImageProcessor(size={"height": 8, "width": 6}, contrast_percentiles=percentiles)
+    for kind in ("pt", "np"):
+        batch = processor(none, return_tensors=kind).pixel_values
+        assert batch.shape == (0, 3, 8, 6) and str(batch.dtype).endswith("float32")
+    assert processor(none, num_channels=1, do_resize=False, return_tensors="np").pixel_values.shape == (0, 1, 8, 6)
+    assert processor(none).pixel_values == []
+
+
 def test_one_pixel_and_black_images_work():
     assert torch.isfinite(PROCESSOR(Image.new("L", (1, 1)), return_tensors="pt").pixel_values).all()
     stretched = FerImageProcessor(size={"height": 8, "width": 8}, contrast_percentiles=[2, 98])
@@ -105,6 +132,24 @@ def test_missing_files_and_folders_are_named(tmp_path):
         open_image(tmp_path / "nowhere.jpg")
     with pytest.raises(ValueError, match="is a folder"):
         open_image(tmp_path)
+    with pytest.raises(FileNotFoundError, match="nul.*does not exist"):
+        open_image("nul\0.jpg")
+
+
+def test_the_content_of_a_file_in_place_of_its_name_is_one_short_sentence():
+    text = base64.b64encode(bytes(75_000)).decode()
+    with pytest.raises(FileNotFoundError, match=r"^AAAA.*\.\.\.AAAA.* does not exist\.$") as error:
+        open_image(text)
+    assert len(str(error.value)) < 120
+
+
+def test_a_photo_in_a_folder_that_may_not_be_entered_is_named(tmp_path, monkeypatch):
+    def refuse(path, *rest, **options):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "stat", refuse)
+    with pytest.raises(PermissionError, match=r"a.jpg may not be read; check the permissions of its folder\.$"):
+        open_image(tmp_path / "a.jpg")
 
 
 @pytest.mark.parametrize(
@@ -146,20 +191,73 @@ def test_settings_survive_saving(tmp_path):
     )
 
 
-@pytest.mark.parametrize("suffix", ["jpeg", "png", "gif", "webp", "tiff", "avif"])
+def turned_by(maker: str) -> Image.Exif:
+    """EXIF fields of orientation and maker: of an image that is turned the other fields are read and written too."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, maker
+    return exif
+
+
+# Text in the place of the width, a whole number, and of the resolution, a fraction.
+@pytest.mark.parametrize("tag", [b"\x01\x00", b"\x01\x1a"])
+def test_a_photo_with_a_wrong_exif_field_is_named(tag, tmp_path):
+    file = tmp_path / "face.jpg"
+    Image.fromarray(GRADIENT).save(file, exif=turned_by("maker"))
+    file.write_bytes(file.read_bytes().replace(b"\x01\x0f\x00\x02", tag + b"\x00\x02"))
+    with pytest.raises(ValueError, match=r"face.jpg is broken: "):
+        open_image(file)
+    problems = []
+    assert not list(open_samples([Sample("face", "smile", file=file)], problems))
+    assert [problem.source for problem in problems] == ["face"] and "cannot be read" in problems[0].sentence
+
+
+def damage(whole: bytes, rng: np.random.Generator) -> bytes:
+    """Some bytes of a file changed, most of them in its header, or its end cut off."""
+    if rng.random() < 0.3:
+        return whole[: rng.integers(1, len(whole))]
+    changed = np.frombuffer(whole, np.uint8).copy()
+    places = rng.integers(0, min(len(whole), rng.choice([64, 400, len(whole)])), 6)
+    changed[places] = rng.integers(0, 256, 6)
+    return changed.tobytes()
+
+
+@pytest.mark.parametrize("suffix", ["jpeg", "png", "gif", "webp", "tiff", "avif", "qoi"])
 def test_damaged_files_are_read_or_named(suffix, tmp_path):
+    if Image.registered_extensions().get(f".{suffix}") not in Image.SAVE:
+        pytest.skip(f"this Pillow writes no {suffix}")
     rng = np.random.default_rng(0)
     file = tmp_path / f"face.{suffix}"
-    Image.fromarray(GRADIENT).convert("RGB").save(file)
-    whole = np.frombuffer(file.read_bytes(), np.uint8)
-    for _ in range(60):
-        damaged = whole.copy()
-        damaged[rng.integers(0, min(len(whole), 400), 6)] = rng.integers(0, 256, 6)
-        file.write_bytes(damaged.tobytes())
+    Image.fromarray(GRADIENT).convert("RGB").save(file, exif=turned_by("maker"))
+    whole = file.read_bytes()
+    left_out = 0
+    for _ in range(150):
+        file.write_bytes(damage(whole, rng))
         try:
             assert open_image(file).mode in ("L", "RGB")
         except (OSError, ValueError) as error:
             assert str(file) in str(error)
+        problems = []
+        opened = list(open_samples([Sample("face", "smile", file=file)], problems))
+        assert len(opened) + len(problems) == 1
+        left_out += len(problems)
+    assert left_out > 0
+
+
+@pytest.mark.parametrize(
+    "error", [IndexError(), TypeError("no"), struct.error("no"), SyntaxError("no"), NotImplementedError("no")]
+)
+def test_whatever_a_decoder_raises_for_a_broken_photo_is_named(error, tmp_path, monkeypatch):
+    def fail(image):
+        raise error
+
+    Image.fromarray(GRADIENT).save(tmp_path / "face.png")
+    monkeypatch.setattr(ImageOps, "exif_transpose", fail)
+    for photo in (tmp_path / "face.png", (tmp_path / "face.png").read_bytes(), Image.open(tmp_path / "face.png")):
+        with pytest.raises(ValueError, match=rf"(face.png|bytes) is broken: {str(error) or 'IndexError'}\.$"):
+            open_image(photo)
+    problems = []
+    assert not list(open_samples([Sample("face", "smile", file=tmp_path / "face.png")], problems))
+    assert problems[0].sentence == f"The image cannot be read ({str(error) or 'IndexError'}); it is left out."
 
 
 def test_every_step_does_what_it_says_or_is_refused():

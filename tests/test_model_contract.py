@@ -78,5 +78,5 @@ def test_the_image_is_the_first_argument(kind):
 
 def test_training_gives_every_weight_a_gradient(config):
     model = FerForImageClassification(config).train()
-    model(**tiny_batch(config), auxiliary_labels=torch.arange(6) % 2).loss.backward()
+    model(**tiny_batch(config), auxiliary_targets=torch.arange(6) % 2).loss.backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []

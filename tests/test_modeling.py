@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 from helpers import tiny_batch, tiny_config
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoModel, AutoModelForImageClassification
 
 from modeling_fer import FerForImageClassification, FerModel
@@ -297,17 +298,17 @@ def test_second_label_set_has_an_output_and_a_loss_term_of_its_own():
     model, batch = FerForImageClassification(config), tiny_batch(config)
     assert model.classifier.auxiliary_output.weight.shape == (3, 16)
     labels = torch.arange(6) % 3
-    outputs = model(**batch, auxiliary_labels=labels)
+    outputs = model(**batch, auxiliary_targets=labels)
     assert outputs.auxiliary_logits.shape == (6, 3)
     expected = torch.nn.functional.cross_entropy(outputs.auxiliary_logits, labels, label_smoothing=0.1)
     torch.testing.assert_close(outputs.loss_terms.auxiliary, expected)
     model.config.auxiliary_weight = 0.0
-    alone = model(**batch, auxiliary_labels=labels)
+    alone = model(**batch, auxiliary_targets=labels)
     torch.testing.assert_close(outputs.loss - alone.loss, 0.3 * expected)
     torch.testing.assert_close(outputs.logits, alone.logits)
-    soft = model(**batch, auxiliary_labels=torch.eye(3)[labels])
+    soft = model(**batch, auxiliary_targets=torch.eye(3)[labels])
     torch.testing.assert_close(soft.loss_terms.auxiliary, expected)
-    with pytest.raises(ValueError, match="give auxiliary_labels beside labels"):
+    with pytest.raises(ValueError, match="give auxiliary_targets beside labels"):
         model(**batch)
     assert model(batch["pixel_values"]).loss is None
 
@@ -407,3 +408,31 @@ def test_torch_compile_gives_equal_outputs():
     compiled = torch.compile(copy.deepcopy(model), fullgraph=True)
     batch = tiny_batch(config)
     torch.testing.assert_close(compiled(**batch).loss, model(**batch).loss, atol=1e-4, rtol=1e-4)
+
+
+def test_labels_in_whatever_form_they_come():
+    config = tiny_config(regularization="none")
+    model, pixels = FerForImageClassification(config).eval(), tiny_batch(config)["pixel_values"]
+    indices = torch.arange(len(pixels)) % config.num_labels
+    one_hot = torch.nn.functional.one_hot(indices, config.num_labels)
+    expected = model(pixels, labels=indices).loss
+    for labels in (indices.int(), indices.to(torch.uint8), one_hot, one_hot.double()):
+        torch.testing.assert_close(model(pixels, labels=labels).loss, expected)
+    bad = {
+        "not whole numbers": indices.float(),
+        "must be a tensor of class indices .* here they are list": indices.tolist(),
+        r"of the shape \(1, 6, 8\)": one_hot[None],
+        "labels reach from -100 to 7": torch.where(indices == 0, -100, torch.full_like(indices, 7)),
+        "distributions over 7 classes, but this model has 8": one_hot[:, :7],
+    }
+    for sentence, labels in bad.items():
+        with pytest.raises(ValueError, match=sentence):
+            model(pixels, labels=labels)
+    assert model(pixels[:0], labels=indices[:0]).logits.shape == (0, 8)
+
+
+def test_a_configuration_whose_classes_were_changed_is_named():
+    config = tiny_config(label_shares=[0.125] * 8, prior_strength=0.5)
+    config.num_labels = 5
+    with pytest.raises(StrictDataclassError, match="must be 5 numbers .* give from_pretrained num_labels or id2label"):
+        FerForImageClassification(config)

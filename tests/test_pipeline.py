@@ -85,6 +85,12 @@ def test_bad_boxes_are_named(fer, photo, box):
         fer(photo, boxes=[box])
 
 
+def test_a_box_far_larger_than_its_photo_is_named(fer, photo):
+    with pytest.raises(ValueError, match="more than 10 times as large as its photo of 512x512 pixels"):
+        fer(photo, boxes=[(-1e6, -1e6, 1e6, 1e6)])
+    assert len(fer(photo, boxes=[(-1000, -1000, 1500, 1500)])) == 1
+
+
 def test_crops_need_no_search(fer, photo):
     crop = photo.crop((170, 50, 280, 180))
     [face] = fer(crop, detect=False, top_k=2)

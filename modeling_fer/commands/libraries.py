@@ -1,12 +1,8 @@
 """Libraries that say nothing by themselves."""
 
 import gc
-import warnings
 
-
-def quiet_pillow() -> None:
-    """Leaves out Pillow's remarks on odd files; those that cannot be read are reported by themselves."""
-    warnings.filterwarnings("ignore", module="PIL")
+from modeling_fer.inference.quiet import quiet_pillow
 
 
 def import_torch_quietly() -> None:

@@ -8,13 +8,14 @@ import typer
 
 from modeling_fer.commands.console import Console
 from modeling_fer.commands.interruption import interruptible
-from modeling_fer.commands.libraries import import_torch_quietly, quiet_pillow
+from modeling_fer.commands.libraries import import_torch_quietly
 from modeling_fer.commands.prediction import OutputError, PredictSettings, Run
 from modeling_fer.faces_fer import usable_cores
 from modeling_fer.inference.engines import check_torch, choose_onnx
 from modeling_fer.inference.media import Finder
 from modeling_fer.inference.onnx_engine import OnnxNetwork
 from modeling_fer.inference.photos import choose_workers
+from modeling_fer.inference.quiet import quiet_pillow
 from modeling_fer.inference.tables import OUTPUT_SUFFIXES
 from modeling_fer.reading_fer import FaceReader
 

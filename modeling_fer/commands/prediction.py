@@ -310,7 +310,9 @@ class VideoOverlay:
             try:
                 self.writer.__exit__(*error)
             except (OSError, ValueError) as failed:
-                self._complain(failed)
+                # What failed before fails once more where the rest is to be written.
+                if self.names is not None:
+                    self._complain(failed)
 
     def _complain(self, error: Exception) -> None:
         reason = getattr(error, "strerror", None) or error

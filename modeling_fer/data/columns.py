@@ -10,6 +10,7 @@ from datasets import Dataset
 from torch import Tensor
 
 from modeling_fer.data.digests import digest
+from modeling_fer.data.prepared import check_labels
 from modeling_fer.image_processing_fer import FerImageProcessor
 
 
@@ -72,9 +73,13 @@ class FaceColumns(torch.utils.data.Dataset[dict[str, Tensor]]):
 
 
 def read_targets(dataset: Dataset) -> Tensor:
-    """(n, classes), float32: the column distribution where the labels are soft, else all on the label."""
+    """(n, classes), float32: the column distribution where the labels are soft, else all on the label.
+
+    Raises:
+        ValueError: an image has no label.
+    """
     distributions = dataset["distribution"] if "distribution" in dataset.column_names else None
-    return soft_targets(distributions, torch.tensor(np.asarray(dataset["label"])), len(dataset.features["label"].names))
+    return soft_targets(distributions, label_tensor(dataset["label"]), len(dataset.features["label"].names))
 
 
 def read_labels(dataset: Dataset) -> FaceColumns:
@@ -85,17 +90,30 @@ def read_labels(dataset: Dataset) -> FaceColumns:
 
     Returns:
         Columns whose `images` have no pixels, and which have no landmarks.
+
+    Raises:
+        ValueError: an image has no label.
     """
     count = len(dataset)
     columns = FaceColumns(
         images=torch.empty(count, 0, 0, 0, dtype=torch.uint8),
         targets=read_targets(dataset),
-        labels=torch.tensor(np.asarray(dataset["label"]), dtype=torch.int64),
+        labels=label_tensor(dataset["label"]),
         landmarks=torch.zeros(count, 0, 2),
         has_landmarks=torch.zeros(count, dtype=torch.bool),
         label_names=list(dataset.features["label"].names),
     )
     return add_auxiliary(columns, dataset)
+
+
+def label_tensor(labels: Sequence[int | None]) -> Tensor:
+    """(n,), int64: the column label.
+
+    Raises:
+        ValueError: an image has no label.
+    """
+    check_labels("The data set", labels)
+    return torch.tensor(np.asarray(labels), dtype=torch.int64)
 
 
 def add_auxiliary(columns: FaceColumns, dataset: Dataset) -> FaceColumns:
@@ -110,8 +128,8 @@ def decode_columns(dataset: Dataset, processor: FerImageProcessor, landmark_poin
     """Decodes and resizes every image once.
 
     Args:
-        dataset: with the columns image and label, and where there are such landmarks, heatmap, face_detected, and distribution where
-            the labels are soft, and auxiliary_label.
+        dataset: with the columns image and label, and where there are such landmarks, heatmap, face_detected (true where it says
+            nothing), and distribution where the labels are soft, and auxiliary_label.
         processor: gives size and number of channels.
         landmark_points: which of the landmarks to keep.
 
@@ -119,7 +137,7 @@ def decode_columns(dataset: Dataset, processor: FerImageProcessor, landmark_poin
         The columns; landmarks are scaled with their images.
 
     Raises:
-        ValueError: the data set has no landmarks among `landmark_points`.
+        ValueError: the data set has no landmarks among `landmark_points`, or an image without a label.
     """
     rows = {name: dataset[name] for name in dataset.column_names}
     columns = decode_rows(rows, dataset.features["label"].names, processor, landmark_points)
@@ -131,13 +149,13 @@ def decode_rows(
 ) -> FaceColumns:
     """`decode_columns` for some rows, given column by column."""
     size = processor.size["height"]
+    labels = label_tensor(rows["label"])
     images, scales = [], []
     for image in rows["image"]:
         images.append(processor.resize_pixels(image))
         scales.append((size / image.width, size / image.height))
-    labels = torch.tensor(np.asarray(rows["label"]), dtype=torch.int64)
     landmarks, known = read_landmarks(rows.get("landmarks") or [None] * len(labels), landmark_points)
-    detected = np.asarray(rows.get("face_detected") or [True] * len(labels))
+    detected = np.array([found is None or bool(found) for found in rows.get("face_detected") or [True] * len(labels)])
     # Pixel centres are whole numbers, so that a scaled image moves them by half a pixel too.
     landmarks = (landmarks + 0.5) * torch.tensor(scales).unsqueeze(1) - 0.5
     heatmaps = None

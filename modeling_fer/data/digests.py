@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,16 @@ def digest(parts: Iterable[bytes | np.ndarray]) -> str:
         held = part if isinstance(part, bytes) else np.ascontiguousarray(part).data
         content.update(hashlib.sha256(held).digest())
     return content.hexdigest()[:DIGITS]
+
+
+def digest_files(folder: Path) -> str:
+    """Of the files of a folder, in the order of their names; each is read bit by bit."""
+    return digest(_digest_file(path) for path in sorted(folder.iterdir()))
+
+
+def _digest_file(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def digest_dataset(dataset: Dataset) -> str:

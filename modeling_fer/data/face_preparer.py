@@ -11,7 +11,8 @@ from PIL import Image as Pil
 
 from modeling_fer.data.landmarks import LANDMARK_POINTS, FanLandmarks, draw_heatmaps
 from modeling_fer.data.source import Problem, Sample
-from modeling_fer.faces_fer import DEFAULT_DETECTOR, DETECTORS, Face, FaceCropper, face_size, make_detector
+from modeling_fer.faces_fer import DEFAULT_DETECTOR, DETECTORS, Face, FaceCropper, make_detector
+from modeling_fer.images_fer import BROKEN_FILE_ERRORS
 
 LANDMARK_SOURCES = ("fan", "detector", "none")
 
@@ -165,7 +166,7 @@ class FacePreparer:
         if face is None or sample.cropped:
             face = Face((0.0, 0.0, float(photo.width), float(photo.height)))
             cropper, wide, detected = self.whole, self.whole_wide, sample.cropped
-        if not face_size(face.box) >= 1:
+        if not face.size >= 1:
             raise ValueError(f"its box {face.box} is empty")
         points = sample.landmarks
         if points is None and self.settings.landmarks == "detector":
@@ -199,8 +200,9 @@ def open_samples(samples: Sequence[Sample], problems: list[Problem]) -> Iterator
     for sample in samples:
         try:
             yield sample, sample.open()
-        except (OSError, ValueError, Pil.DecompressionBombError) as error:
-            problems.append(Problem(sample.source, f"The image cannot be read ({error}); it is left out."))
+        except (*BROKEN_FILE_ERRORS, Pil.DecompressionBombError) as error:
+            reason = str(error) or type(error).__name__
+            problems.append(Problem(sample.source, f"The image cannot be read ({reason}); it is left out."))
 
 
 def given_face(sample: Sample) -> Face | None:

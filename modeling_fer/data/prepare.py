@@ -1,7 +1,8 @@
 """From a data set in its original layout to one ready for training, by several processes, with a report of what went otherwise.
 
 The work is done in shards of a few dozen images; a shard that is written is never made again, so that the work can be stopped and
-resumed.
+resumed. What is finished takes the place of what was there only when all of it is written, so that a folder holds one whole data set or
+is known to be unfinished.
 """
 
 import json
@@ -146,7 +147,7 @@ def check_output(folder: Path) -> None:
 
 
 def check_same_work(source: Source, settings: PrepareSettings, work: Path) -> None:
-    """Refuses to mix shards of two data sets or of two settings in one folder.
+    """Refuses to mix shards of two data sets or of two settings in one folder, and notes what is begun.
 
     Raises:
         ValueError: the folder was begun with others.
@@ -160,7 +161,15 @@ def check_same_work(source: Source, settings: PrepareSettings, work: Path) -> No
             detail = DIFFERENCES.get(key, f"{key} = {written[key]}, not {plan[key]}")
             raise ValueError(f"{work.parent} was begun with {detail}; go on with the same, or give another output folder.")
         return
+    # Without a plan, shards are left of a preparation that was stopped while it tidied up: nothing tells what they were made of.
+    remove_folder(work)
     write_json(file, plan, indent=None)
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder, where it is there."""
+    if folder.is_dir():
+        shutil.rmtree(folder)
 
 
 def run_shards(shards: list[WorkShard], settings: PrepareSettings, features: Features, num_proc: int) -> Iterator[int]:
@@ -195,7 +204,8 @@ def run_shards(shards: list[WorkShard], settings: PrepareSettings, features: Fea
 def finish(
     splits: DatasetDict, source: Source, settings: PrepareSettings, folder: str | Path, shard_images: int = 20_000
 ) -> None:
-    """Writes what `datasets.load_dataset(folder)` reads, and removes the work in progress.
+    """Writes what `datasets.load_dataset(folder)` reads, and removes the work in progress. Stopped at any point, it leaves the data set
+    that was there before, or the new one, or a folder that `load_whole` refuses as unfinished until the same is run again.
 
     Args:
         splits: from `prepare`.
@@ -204,19 +214,37 @@ def finish(
         folder: gets data/*.parquet, README.md (the card) and report/.
         shard_images: images in one parquet file.
     """
-    root = Path(folder)
-    # Files of another preparation, with other numbers of parts, would be read along.
-    shutil.rmtree(root / "data", ignore_errors=True)
-    (root / "data").mkdir(parents=True)
+    work = Path(folder) / "work"
+    new = work / "finished"
+    remove_folder(new)
+    (new / "data").mkdir(parents=True)
     for split, dataset in splits.items():
         count = max(1, -(-len(dataset) // shard_images))
         for number in range(count):
             part = dataset.shard(count, number, contiguous=True)
-            part.to_parquet(str(root / "data" / f"{split}-{number:05d}-of-{count:05d}.parquet"))
+            part.to_parquet(str(new / "data" / f"{split}-{number:05d}-of-{count:05d}.parquet"))
     shared = find_shared_images(splits)
     source.problems += describe_shared_images(shared)
-    write_report(splits, source, root / "report")
-    write_shared_images(shared, root / "report" / "shared_images.csv")
-    write_card(splits, source, settings, root / "README.md")
+    write_report(splits, source, new / "report")
+    write_shared_images(shared, new / "report" / "shared_images.csv")
+    write_card(splits, source, settings, new / "README.md")
+    replace_finished(Path(folder), new, work / "replaced")
+    shutil.rmtree(work)
+
+
+def replace_finished(root: Path, new: Path, old: Path) -> None:
+    """Puts a finished data set in the place of the one before.
+
+    Args:
+        root: gets what `new` holds, and last the plan, with which it is finished; without one it is not.
+        new: holds the finished data set.
+        old: gets the one before, whole, as files of it would be read along.
+    """
+    remove_folder(old)
+    old.mkdir()
+    (root / "report" / "plan.json").unlink(missing_ok=True)
+    for name in ("data", "report", "README.md"):
+        if (root / name).exists():
+            os.replace(root / name, old / name)
+        os.replace(new / name, root / name)
     os.replace(root / "work" / "plan.json", root / "report" / "plan.json")
-    shutil.rmtree(root / "work")

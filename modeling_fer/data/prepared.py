@@ -1,6 +1,7 @@
 """Data sets that `fer prepare` wrote, or others of the same columns: a folder of parquet files, or a repository on the Hub."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +25,7 @@ def load_whole(path: str | Path) -> DatasetDict:
 
     Raises:
         FileNotFoundError: there is no such data set.
-        ValueError: it is not prepared, or lacks a column.
+        ValueError: it is not prepared, its preparation has not ended, or it lacks a column or the label of some images.
     """
     return _load(path, streaming=False)
 
@@ -37,11 +38,12 @@ def load_prepared(path: str | Path) -> DatasetDict:
 
     Raises:
         FileNotFoundError: there is no such data set.
-        ValueError: it is not prepared, or lacks a column or the split train.
+        ValueError: as `load_whole`, or it lacks the split train.
     """
     splits = load_whole(path)
     if "train" not in splits:
         raise ValueError(f"{path} has no split train; it has {', '.join(splits)}.")
+    check_labels(f"{path} (train)", splits["train"]["label"])
     if "validation" not in splits:
         train, validation = hold_out(splits["train"]["label"], known_subjects(splits["train"]))
         splits["validation"] = splits["train"].select(validation)
@@ -54,7 +56,7 @@ def check_prepared(folder: Path) -> None:
 
     Raises:
         FileNotFoundError: there is no such folder, or it holds no data set.
-        ValueError: it is not prepared, or lacks a column.
+        ValueError: it is not prepared, its preparation has not ended, or it lacks a column.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder; give that of a prepared data set.")
@@ -66,13 +68,16 @@ def stream_prepared(path: str | Path) -> tuple[IterableDataset, Dataset]:
 
     Raises:
         FileNotFoundError: there is no such data set.
-        ValueError: it is not prepared, or lacks a column or the splits train and validation.
+        ValueError: it is not prepared, its preparation has not ended, or it lacks a column, the splits train and validation, or the
+            label of an image of the latter.
     """
     splits = _load(path, streaming=True)
     if not {"train", "validation"} <= set(splits):
         raise ValueError(f"{path} has the splits {', '.join(splits)}; a streamed data set needs train and validation.")
     train, validation = splits["train"], splits["validation"]
-    return train, Dataset.from_list(list(validation), features=validation.features)
+    held = Dataset.from_list(list(validation), features=validation.features)
+    check_labels(f"{path} (validation)", held["label"])
+    return train, held
 
 
 def known_subjects(dataset: Dataset) -> list[str] | None:
@@ -99,6 +104,9 @@ def _load(path: str | Path, streaming: bool) -> Any:
         raise ValueError(f"{path} cannot be read as a prepared data set: {error.__cause__ or error}.") from error
     for split, dataset in splits.items():
         _check_columns(f"{path} ({split})", dataset)
+        # The labels of a test split are often kept back as a whole: that is refused only where it is used.
+        if isinstance(dataset, Dataset) and not all(map(_is_missing, dataset["label"])):
+            check_labels(f"{path} ({split})", dataset["label"])
         splits[split] = _rename_classes(str(path), dataset)
     return splits
 
@@ -145,7 +153,7 @@ def _check_folder(path: Path) -> None:
         )
     if not path.is_dir():
         return
-    if (path / "work").is_dir() and not (path / "data").is_dir():
+    if (path / "work" / "plan.json").is_file() and not (path / "report" / "plan.json").is_file():
         raise ValueError(
             f"The preparation of {path} has not ended; run the same fer prepare again, which goes on where it was."
         )
@@ -167,6 +175,28 @@ def _check_columns(name: str, dataset: Dataset | IterableDataset) -> None:
             raise ValueError(f"{name} has no column {column!r}, but {', '.join(columns)}; fer prepare writes it.")
     if not hasattr(dataset.features["label"], "names"):
         raise ValueError(f"The column label of {name} is not a ClassLabel with names; fer prepare writes one.")
+
+
+def check_labels(name: str, labels: Sequence[int | None]) -> None:
+    """Refuses images without a label.
+
+    Args:
+        name: of the data set, for the sentence.
+        labels: as the column label has them; `datasets` writes -1, or nothing, where there is none.
+
+    Raises:
+        ValueError: some have none.
+    """
+    missing = sum(map(_is_missing, labels))
+    if missing:
+        raise ValueError(
+            f"{name} has no label for {missing} of {len(labels)} images (null or -1); leave those rows out: "
+            "dataset.filter(lambda row: row['label'] not in (None, -1)), and write the rest by to_parquet."
+        )
+
+
+def _is_missing(label: int | None) -> bool:
+    return label is None or label < 0
 
 
 def _rename_classes(name: str, dataset: AnyDataset) -> AnyDataset:

@@ -1,7 +1,6 @@
 """What became of a prepared data set: a report of problems with a contact sheet, and the card that the Hub shows."""
 
 import csv
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ import yaml
 from datasets import Dataset, DatasetDict
 from PIL import Image, ImageDraw
 
+from modeling_fer.data.digests import digest_files
 from modeling_fer.data.face_preparer import PrepareSettings
 from modeling_fer.data.source import Sample, Source
 from modeling_fer.data.targets import VOTES
@@ -84,7 +84,7 @@ def write_card(splits: DatasetDict, source: Source, settings: PrepareSettings, f
         # How many images there are, for those that stream them. The digest keeps `load_dataset` from taking another data set of the
         # same name and size from its cache.
         "dataset_info": {
-            "description": f"Content {digest(file.parent / 'data')}",
+            "description": f"Content {digest_files(file.parent / 'data')}",
             "splits": [
                 {"name": split, "num_bytes": dataset.data.nbytes, "num_examples": len(dataset)}
                 for split, dataset in splits.items()
@@ -133,15 +133,6 @@ def describe_cutting(source: Source, settings: PrepareSettings) -> str:
         return "The images were crops of faces already and are taken whole: no face was searched, cut out or turned."
     turned = "turned upright" if settings.align else "not turned"
     return f"Faces are cut with margin {settings.margin}, offset {settings.offset},\n{turned}."
-
-
-def digest(folder: Path) -> str:
-    """What tells the files of a folder from others: 16 hexadecimal digits."""
-    content = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        with open(path, "rb") as file:
-            content.update(hashlib.file_digest(file, "sha256").digest())
-    return content.hexdigest()[:16]
 
 
 def describe(dataset: Dataset) -> str:

@@ -112,8 +112,8 @@ class Sample:
         """The image, mode L or RGB, with the pixels that `open_image` gives of it when a network is used.
 
         Raises:
-            OSError: it cannot be read.
-            ValueError: its pixels are of a kind that `to_8_bit` does not know.
+            DecompressionBombError: it has too many pixels.
+            One of BROKEN_FILE_ERRORS: it cannot be read, or its pixels are of a kind that `to_8_bit` does not know.
         """
         if self.file is None or suffix_of(self.file) in HEIF_SUFFIXES:
             register_heif()

@@ -50,7 +50,9 @@ class FaceStream:
         """Whether any image has landmarks, or a heatmap, to learn from; reads no further than the first that has."""
         names = [name for name in ("landmarks", "heatmap", "face_detected") if name in self.dataset.features]
         rows = self.dataset.select_columns(names)
-        return any(row.get("face_detected", True) and (row.get("landmarks") or row.get("heatmap")) is not None for row in rows)
+        return any(
+            row.get("face_detected") is not False and (row.get("landmarks") or row.get("heatmap")) is not None for row in rows
+        )
 
     def batches(self, batch_size: int, seed: int, part: int, parts: int) -> "StreamedBatches":
         """What one of several processes reads.

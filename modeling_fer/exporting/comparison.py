@@ -26,8 +26,8 @@ class Difference:
 
     @property
     def largest(self) -> float:
-        """The larger of the two differences."""
-        return max(self.probabilities, self.relevance_maps)
+        """The larger of the two differences; NaN where an answer is none."""
+        return float(np.max([self.probabilities, self.relevance_maps]))
 
 
 def compare(expected: NetworkAnswer, found: NetworkAnswer, classes: np.ndarray | None = None) -> Difference:

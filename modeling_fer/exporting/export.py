@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from modeling_fer.exporting.comparison import Difference, answer_in_batches, compare
@@ -13,6 +14,7 @@ from modeling_fer.exporting.shared_weights import link_weights
 from modeling_fer.inference.engines import ONNX_FILE
 from modeling_fer.inference.loading import Checkpoint, make_pipeline
 from modeling_fer.inference.onnx_engine import OnnxNetwork
+from modeling_fer.network_fer import Network
 from modeling_fer.reading_fer import FaceReader
 
 TOLERANCE = 1e-4
@@ -51,11 +53,13 @@ def export_checkpoint(checkpoint: Checkpoint, folder: str | Path, quantized: boo
         data: a prepared data set to compare on, and to learn the range of values from; crops of one photo where there is none.
 
     Raises:
-        ValueError: what was exported differs too much from the checkpoint, and nothing is written; or the data cannot be read.
+        ValueError: the checkpoint's answers are not numbers, or what was exported differs too much from them, and nothing is written;
+            or the data cannot be read.
         OSError: the folder cannot be written.
     """
     reader = make_pipeline(checkpoint, "cpu").reader
     crops = example_set(reader) if data is None else read_set(reader, data)
+    check_answers(reader.network, crops)
     graph = export_graph(checkpoint)
     if quantized:
         graph = quantize(graph, crops.calibration)
@@ -99,6 +103,18 @@ def write_checked(graph: onnx.ModelProto, folder: str | Path, reader: FaceReader
     return Export(file, file.stat().st_size / 1e6, difference, len(crops.compared))
 
 
+def check_answers(network: Network, crops: CropSet) -> None:
+    """Refuses a network whose training diverged, as nothing differs from what is not a number.
+
+    Raises:
+        ValueError: it answers with NaN.
+    """
+    if not np.isfinite(network(crops.compared[:1]).probabilities).all():
+        raise ValueError(
+            "The network's answers are not numbers (NaN); nothing was written. Export a checkpoint of before it diverged."
+        )
+
+
 def refuse_difference(difference: Difference, quantized: bool) -> None:
     """Refuses what differs too much from the checkpoint.
 
@@ -110,7 +126,8 @@ def refuse_difference(difference: Difference, quantized: bool) -> None:
             f"The 8-bit network names only {difference.agreement:.0%} of the crops as the checkpoint does, and {MIN_AGREEMENT:.0%} are "
             "needed; calibrate it on faces of your own (--data), or leave --quantize out."
         )
-    if not quantized and difference.largest > TOLERANCE:
+    # A difference that is NaN is not small either.
+    if not quantized and not difference.largest <= TOLERANCE:
         raise ValueError(
             f"The exported network differs from the checkpoint by {difference.largest:.2g}, more than {TOLERANCE:g}; nothing was "
             "written. Please report it with the checkpoint's config.json."

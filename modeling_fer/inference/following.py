@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from modeling_fer.faces_fer import DETECTORS, Face, FaceDetector, face_size
+from modeling_fer.faces_fer import DETECTORS, Face, FaceDetector
 from modeling_fer.reading_fer import FaceReader
 
 REACH = 2.0
@@ -48,40 +48,28 @@ class NearSearch:
         found: list[Face] = []
         for face in self.known:
             again = self.find_near(image, face)
-            if again is None or any(distance(again, other) < face_size(other.box) / 2 for other in found):
+            if again is None or any(distance(again, other) < other.size / 2 for other in found):
                 return None
             found.append(again)
-        return sorted(found, key=lambda face: face_size(face.box), reverse=True)
+        return sorted(found, key=lambda face: face.size, reverse=True)
 
     def find_near(self, image: Image.Image, face: Face) -> Face | None:
         """The face nearest to where one was, not farther from it than half its size; None where there is none."""
-        size = face_size(face.box)
+        size = face.size
         reach = REACH / 2 * size
-        x, y = centre(face)
+        x, y = face.centre
         left, top = max(0, int(x - reach)), max(0, int(y - reach))
         right, bottom = min(image.width, int(x + reach)), min(image.height, int(y + reach))
         if right <= left or bottom <= top:
             return None
-        faces = [moved(one, left, top) for one in self.near(image.crop((left, top, right, bottom)))]
+        faces = [one.moved(left, top) for one in self.near(image.crop((left, top, right, bottom)))]
         nearest = min(faces, key=lambda one: distance(one, face), default=None)
         return nearest if nearest is not None and distance(nearest, face) < size / 2 else None
 
 
-def centre(face: Face) -> np.ndarray:
-    """(x, y) of the middle of a face's box."""
-    return np.array([face.box[0] + face.box[2], face.box[1] + face.box[3]]) / 2
-
-
 def distance(first: Face, second: Face) -> float:
     """Between the middles of two faces, in pixels."""
-    return float(np.linalg.norm(centre(first) - centre(second)))
-
-
-def moved(face: Face, x: float, y: float) -> Face:
-    """A face so many pixels further to the right and down."""
-    left, top, right, bottom = face.box
-    points = None if face.points is None else face.points + (x, y)
-    return replace(face, box=(left + x, top + y, right + x, bottom + y), points=points)
+    return float(np.linalg.norm(first.centre - second.centre))
 
 
 def searching_near(reader: FaceReader, frames: int) -> FaceReader:

@@ -1,10 +1,12 @@
 """What a user names as input: photos and videos, folders of them, patterns, addresses, cameras and streams."""
 
+import errno
 import glob
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -17,6 +19,7 @@ from modeling_fer.images_fer import (
     ask,
     is_address,
     register_heif,
+    shortened,
     suffix_of,
 )
 
@@ -87,7 +90,9 @@ class Finder:
             yield Source(name, kind_of_address(name))
         elif name.partition("://")[0].lower() in STREAM_SCHEMES:
             yield Source(name, "live")
-        elif path.is_dir():
+        elif not glob.has_magic(name) and (refused := why_refused(name)):
+            self.complain(shortened(name), refused)
+        elif os.path.isdir(name):
             yield from self._list(name, list_files(path, self.skipped, self.complain))
         elif os.path.lexists(path):
             yield Source(name, kind_of_file(path) or "photo")
@@ -99,7 +104,10 @@ class Finder:
             yield Source(name, "photo" if suffix_of(name) not in VIDEO_SUFFIXES else "video")
 
     def _match(self, pattern: str) -> Iterator[Source]:
-        files = [path for path in map(Path, sorted(glob.glob(pattern, recursive=True))) if not path.is_dir()]
+        files = [Path(name) for name in sorted(glob.glob(pattern, recursive=True)) if not os.path.isdir(name)]
+        # A pattern of the folder for outputs itself asks for what is in it.
+        if self.skipped is not None and _is_inside(self.skipped, _fixed_folder(pattern)):
+            files = [file for file in files if not _is_inside(file, self.skipped)]
         if not files:
             self.complain(pattern, "no file matches this pattern.")
         elif Path(pattern).suffix in ("", ".*"):
@@ -125,7 +133,7 @@ class Finder:
             self.note(f"{name}: {counted}")
         if not found:
             self.complain(
-                name, "this folder holds no photo and no video." if Path(name).is_dir() else "no photo or video matches."
+                name, "this folder holds no photo and no video." if os.path.isdir(name) else "no photo or video matches."
             )
         yield from found
 
@@ -141,19 +149,52 @@ def list_files(folder: Path, skipped: Path | None, complain: Complain) -> list[P
     Returns:
         The files; None where a folder could not be read and none was found.
     """
-    refused: list[OSError] = []
+    refused: list[str] = []
     files = []
-    for root, folders, names in os.walk(folder, onerror=refused.append):
+    for root, folders, names in os.walk(folder, onerror=lambda error: refused.append(str(error.filename))):
+        if not os.access(root, os.X_OK):
+            # Its names can be listed, but nothing behind them.
+            refused.append(root)
+            folders.clear()
+            continue
         folders[:] = sorted(one for one in folders if not one.startswith(".") and not _is_same(Path(root, one), skipped))
         paths = [Path(root, name) for name in sorted(names) if not name.startswith(".")]
-        files += [path for path in paths if path.is_file()]
-    for error in refused:
-        complain(str(error.filename), "this folder cannot be read; check its permissions.")
+        files += [path for path in paths if os.path.isfile(path)]
+    for name in refused:
+        complain(name, "this folder cannot be read; check its permissions.")
     return None if refused and not files else files
 
 
 def _is_same(folder: Path, other: Path | None) -> bool:
-    return other is not None and other.exists() and folder.samefile(other)
+    try:
+        return other is not None and os.path.samefile(folder, other)
+    except OSError:
+        return False
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether a file or folder lies in another folder, or in one of those in it."""
+    return Path(os.path.realpath(folder)) in Path(os.path.realpath(path)).parents
+
+
+def _fixed_folder(pattern: str) -> Path:
+    """The folder that all files which match a pattern lie in, as far as it is known."""
+    return Path(*takewhile(lambda part: not glob.has_magic(part), Path(pattern).parent.parts))
+
+
+def why_refused(name: str | Path) -> str | None:
+    """Why the system tells nothing of a file, in one sentence; None where it does, or knows that there is none."""
+    try:
+        os.stat(name)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        return f"{shortened(name)} may not be read; check the permissions of its folder."
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.ENAMETOOLONG:
+            return f"{shortened(name)} is too long for the name of a file; shorten it."
+        return f"{shortened(name)} cannot be read ({getattr(error, 'strerror', None) or error})."
+    return None
 
 
 def kind_of_name(file: Path) -> str | None:
@@ -193,9 +234,13 @@ def _kind_of_content(file: Path) -> str | None:
     try:
         import av
 
-        with av.open(str(file)) as container:
+        from modeling_fer.inference.video import open_video
+    except ImportError:
+        return None
+    try:
+        with open_video(file) as container:
             return "video" if container.streams.video else None
-    except (ImportError, OSError, ValueError):
+    except (av.FFmpegError, OSError, ValueError):
         return None
 
 

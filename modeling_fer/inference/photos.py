@@ -1,5 +1,6 @@
 """Photos read one after the other, in this process or in several, with what is drawn of them."""
 
+import os
 import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ from modeling_fer.inference.engines import ReaderSettings
 from modeling_fer.inference.media import Source
 from modeling_fer.inference.memory import release_memory
 from modeling_fer.inference.outputs import encode_picture
+from modeling_fer.inference.quiet import quiet_pillow
 from modeling_fer.inference.visualization import draw_overlay, reduce_photo
 from modeling_fer.inference.workers import end_with_parent
 from modeling_fer.reading_fer import FaceReader
@@ -113,7 +115,7 @@ class OpenedPhoto:
 def _open(sources: Iterable[Source], draw: bool, opened: "deque[OpenedPhoto]") -> Iterator[Any]:
     """Photos for the reader: their names, so that it decodes no more than it needs; or whole, where they are drawn on."""
     for source in sources:
-        photo = OpenedPhoto(source, source.path.stat().st_size if source.path is not None and source.path.exists() else 0)
+        photo = OpenedPhoto(source, _file_size(source))
         opened.append(photo)
         if not draw:
             yield source.name
@@ -126,6 +128,16 @@ def _open(sources: Iterable[Source], draw: bool, opened: "deque[OpenedPhoto]") -
             continue
         photo.small, photo.width = reduce_photo(image), image.width
         yield image
+
+
+def _file_size(source: Source) -> int:
+    """Bytes of a photo's file; 0 where there is none, or the system refuses its name."""
+    if source.path is None:
+        return 0
+    try:
+        return os.path.getsize(source.path)
+    except (OSError, ValueError):
+        return 0
 
 
 def choose_workers(photos: int, cores: int) -> int:
@@ -187,6 +199,7 @@ def _start_worker(reader: ReaderSettings, settings: PhotoSettings, stop: Event) 
     # Ctrl-C goes to every process; the first one ends the others in order.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
+    quiet_pillow()
     _worker = _Worker(reader.make(), settings, stop)
 
 

@@ -1,5 +1,8 @@
 """Frames sampled from videos, cameras and streams, and the faces in them."""
 
+# PyAV's packets are generic to type checkers only.
+from __future__ import annotations
+
 import math
 import os
 import sys
@@ -19,6 +22,7 @@ from PIL import Image
 from modeling_fer.answers_fer import Faces
 from modeling_fer.faces_fer import MOST_THREADS, usable_cores
 from modeling_fer.inference.following import searching_near
+from modeling_fer.inference.media import why_refused
 from modeling_fer.inference.tracking import FaceFollower
 from modeling_fer.reading_fer import ReadsPhotos
 
@@ -30,6 +34,12 @@ LIVE_SEARCH_SECONDS = 1.0
 
 BATCH_SIZE = 8
 """Faces of a video that go through the network at once: their frames, which may be large, wait in memory until then."""
+
+RESTART_SECONDS = 1.0
+"""Time stamps that jump back by more than this begin anew. Those of damaged videos may go back a little."""
+
+WRAP_SECONDS = 2**32 / 90_000
+"""Nor do they jump ahead by half a day: FFmpeg takes those before a video's first for ones that have run over, a day later."""
 
 CAMERA_FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "vfwcap"}
 
@@ -81,8 +91,11 @@ def check_file(source: str | Path) -> None:
     """Refuses a file that cannot hold a video.
 
     Raises:
-        ValueError: there is none, or nothing is in it.
+        ValueError: there is none, it may not be read, or nothing is in it.
     """
+    refused = why_refused(source)
+    if refused:
+        raise ValueError(refused)
     if not os.path.exists(source):
         raise ValueError(f"{source} does not exist.")
     if os.path.isfile(source) and os.path.getsize(source) == 0:
@@ -90,14 +103,21 @@ def check_file(source: str | Path) -> None:
 
 
 def open_video(source: str | Path, **settings: Any) -> InputContainer:
-    """Opens what FFmpeg reads: a file, an address, a stream."""
+    """Opens what FFmpeg reads: a file, an address, a stream.
+
+    Raises:
+        av.FFmpegError, OSError: it cannot be opened.
+    """
     name = os.fspath(source)
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
         # FFmpeg takes names in UTF-8 only.
         return cast(InputContainer, av.open(open(name, "rb"), **settings))
-    return cast(InputContainer, av.open(name, timeout=NETWORK_SECONDS if "://" in name else None, **settings))
+    if "://" in name:
+        return cast(InputContainer, av.open(name, timeout=NETWORK_SECONDS, **settings))
+    # Else FFmpeg takes what stands before a colon for a protocol, as in 2024-05-01T12:30:00.mp4.
+    return cast(InputContainer, av.open(f"file:{name}", **settings))
 
 
 def read_frames(source: str | Path, fps: float) -> Iterator[Frame]:
@@ -137,15 +157,63 @@ def decode_frames(
     stream = container.streams.video[0]
     stream.thread_type = threads
     start, number = start_seconds(container), 0
-    for packet in container.demux(stream):
+    usual = 1 / float(stream.average_rate or 25)
+    last = -usual
+    for packet in steady_packets(container, stream):
         try:
             frames = packet.decode()
         except av.InvalidDataError:
             continue
         for frame in frames:
-            time = frame.time if frame.time is not None else start + number / float(stream.average_rate or 25)
-            yield number, max(0.0, time - start), frame
+            last = frame.time - start if frame.time is not None else last + usual
+            yield number, max(0.0, last), frame
             number += 1
+
+
+class Clock:
+    """Lets time stamps go on where they begin anew, as in recordings that were joined. Each recording's are moved by the same in all
+    streams, so that sound and pictures stay together.
+    """
+
+    def __init__(self) -> None:
+        self.shifts = [0.0]
+        self.end = 0.0
+        self.recordings: dict[int, int] = {}
+        self.last: dict[int, float] = {}
+
+    def shift(self, stream: int, decoded: float, shown: float, duration: float) -> float:
+        """Seconds that the next packet of a stream is moved by: one decoded at a time stamp, and shown from another one on."""
+        # Packets are decoded in order, but not shown in it.
+        last = self.last.get(stream)
+        recording = self.recordings.get(stream, len(self.shifts) - 1)
+        while recording < len(self.shifts) and not goes_on(last, decoded + self.shifts[recording]):
+            recording += 1
+        # Unless another stream came to this recording before.
+        if recording == len(self.shifts):
+            self.shifts.append(self.end - shown)
+        shift = self.shifts[recording]
+        self.recordings[stream], self.last[stream] = recording, decoded + shift
+        self.end = max(self.end, shown + shift + duration)
+        return shift
+
+
+def goes_on(last: float | None, time: float) -> bool:
+    """Whether a time stamp belongs to the same recording as the last one of its stream."""
+    return last is None or last - RESTART_SECONDS <= time <= last + WRAP_SECONDS
+
+
+def steady_packets(container: InputContainer, wanted: av.stream.Stream) -> Iterator[av.Packet[Any]]:
+    """Packets of a stream. Time stamps that begin anew go on from those before, by the first pictures and the first sound alike."""
+    clock = Clock()
+    for packet in container.demux(*container.streams.video[:1], *container.streams.audio[:1]):
+        if packet.dts is not None and packet.time_base is not None:
+            base, shown = float(packet.time_base), packet.dts if packet.pts is None else packet.pts
+            seconds = clock.shift(packet.stream_index, packet.dts * base, shown * base, (packet.duration or 0) * base)
+            shift = round(seconds / base)
+            packet.dts += shift
+            packet.pts = None if packet.pts is None else packet.pts + shift
+        if packet.stream_index == wanted.index:
+            yield packet
 
 
 def start_seconds(container: InputContainer) -> float:

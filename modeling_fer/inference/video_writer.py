@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from PIL import Image
 
 from modeling_fer.answers_fer import Faces
 from modeling_fer.inference.outputs import MARK
-from modeling_fer.inference.video import open_video, start_seconds
+from modeling_fer.inference.video import open_video, start_seconds, steady_packets
 from modeling_fer.inference.visualization import draw_faces
 
 TICKS = 90_000
@@ -35,18 +35,27 @@ class VideoWriter:
         fps: frames a second, about.
         source: video whose sound is taken over, and which the last frame lasts to the end of.
         streaming: write the file in parts, so that it can be read however the run ends.
+
+    Raises:
+        OSError, ValueError: the file cannot be written, or fps is no number.
     """
 
     def __init__(self, path: str | Path, fps: float, source: str | Path | None = None, streaming: bool = False):
         options = {"movflags": "frag_keyframe+empty_moov"} if streaming else {}
-        self.file = open(path, "wb")  # noqa: SIM115  (closed by __exit__)
-        self.container = av.open(self.file, "w", format="mp4", options=options)
-        self.container.metadata["comment"] = MARK
-        rate = Fraction(fps).limit_denominator(1000)
-        self.stream = self.container.add_stream("libx264", rate=rate, options={"crf": "23", "preset": "veryfast"})
-        self.stream.pix_fmt = "yuv420p"
-        self.stream.codec_context.time_base = Fraction(1, TICKS)
-        self.sound = None if source is None else Sound.of(source, self.container)
+        with ExitStack() as opened:
+            file = opened.enter_context(open(path, "wb"))
+            # Not closed like the others: that ends the file, and would fail once more where a full disk has failed before.
+            self.container = av.open(file, "w", format="mp4", options=options)
+            self.container.metadata["comment"] = MARK
+            rate = Fraction(fps).limit_denominator(1000)
+            self.stream = self.container.add_stream("libx264", rate=rate, options={"crf": "23", "preset": "veryfast"})
+            self.stream.pix_fmt = "yuv420p"
+            self.stream.codec_context.time_base = Fraction(1, TICKS)
+            self.sound = None if source is None else Sound.of(source, self.container)
+            if self.sound is not None:
+                opened.callback(self.sound.close)
+            # What goes wrong up to here closes them; after it, __exit__ does.
+            self.opened = opened.pop_all()
         self.size: tuple[int, int] | None = None
         self.held: tuple[av.VideoFrame, float] | None = None
         self.usual = 1 / fps
@@ -97,9 +106,7 @@ class VideoWriter:
                     self.sound.finish()
                 self.container.close()
         finally:
-            self.file.close()
-            if self.sound is not None:
-                self.sound.close()
+            self.opened.close()
 
 
 class Sound:
@@ -127,13 +134,15 @@ class Sound:
             layout = "mono" if self.input.channels == 1 else "stereo"
             self.output = target.add_stream("aac", rate=AAC_RATE, layout=layout)
             self.resampler = av.AudioResampler(format="fltp", layout=layout, rate=AAC_RATE)
-        self.packets = source.demux(self.input)
+        self.packets = steady_packets(source, self.input)
 
     @classmethod
     def of(cls, source: str | Path, target: av.container.OutputContainer) -> Sound | None:
         """The sound of a video; None where the video cannot be opened a second time."""
-        with suppress(av.FFmpegError, OSError, ValueError):
-            return cls(open_video(source), target)
+        with suppress(av.FFmpegError, OSError, ValueError), ExitStack() as opened:
+            sound = cls(opened.enter_context(open_video(source)), target)
+            opened.pop_all()
+            return sound
         return None
 
     def copy_until(self, time: float) -> None:

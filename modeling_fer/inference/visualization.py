@@ -180,7 +180,8 @@ def _draw_bars(row: Image.Image, face: ReadFace, left: int, names: _Names, title
     for index, (label, score) in enumerate(scores):
         y = MARGIN + 22 + index * step
         start = left + names.start
-        bar = (start, y + 2, start + 160, y + min(step - 6, 20))
+        # Many bars leave less than the gap between them; each is a line then.
+        bar = (start, y + 2, start + 160, y + max(2, min(step - 6, 20)))
         draw.text((left, y), shorten(label, names.font, names.start - 14), fill=INK, font=names.font)
         draw.rectangle(bar, fill=TRACK)
         draw.rectangle((*bar[:2], bar[0] + score * (bar[2] - bar[0]), bar[3]), fill=ACCENT)

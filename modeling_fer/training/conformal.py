@@ -52,8 +52,11 @@ def fit_uncertain_below(probabilities: np.ndarray, labels: np.ndarray, accuracy:
     confidence = probabilities.max(axis=1)
     surest_first = np.argsort(-confidence, kind="stable")
     right = (probabilities.argmax(axis=1) == labels)[surest_first]
-    enough = np.flatnonzero(np.cumsum(right) / np.arange(1, len(right) + 1) >= accuracy)
-    return float(confidence[surest_first[enough[-1]]]) if len(enough) else None
+    confidence = confidence[surest_first]
+    # Answers of equal confidence are on one side of any bound.
+    last_of_equals = np.append(confidence[:-1] > confidence[1:], True)
+    enough = np.flatnonzero(last_of_equals & (np.cumsum(right) / np.arange(1, len(right) + 1) >= accuracy))
+    return float(confidence[enough[-1]]) if len(enough) else None
 
 
 def fit_doubt(config: FerConfig, probabilities: np.ndarray, labels: np.ndarray, coverages: Sequence[float] = COVERAGES) -> None:

@@ -16,7 +16,6 @@ from modeling_fer.data.columns import FaceColumns
 from modeling_fer.data.source import usual_name
 from modeling_fer.image_processing_fer import FerImageProcessor
 from modeling_fer.modeling_fer import FerForImageClassification
-from modeling_fer.pixels_fer import normalize_pixels
 from modeling_fer.training.reliability import reliability_bins
 
 
@@ -91,7 +90,7 @@ def predict_logits(
     model.eval()
     logits, auxiliary = [], []
     for images in columns.images.split(batch_size):
-        pixels = normalize_pixels(images.numpy(), processor.image_mean, processor.image_std, processor.contrast_percentiles)
+        pixels = processor.normalize_pixels(images.numpy())
         outputs = model(torch.from_numpy(pixels).to(model.device), prior_strength=prior_strength)
         logits.append(outputs.logits.float().cpu())
         if outputs.auxiliary_logits is not None:

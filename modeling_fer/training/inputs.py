@@ -46,7 +46,7 @@ class TrainingInputs:
         images, landmarks, heatmaps = self.augment(batch["images"].float() / 255, batch["landmarks"], heatmaps)
         inputs = {"pixel_values": self.normalize(images), "labels": batch["targets"]}
         if self.config.auxiliary_labels:
-            inputs["auxiliary_labels"] = one_hot(batch["auxiliary_labels"], len(self.config.auxiliary_labels)).float()
+            inputs["auxiliary_targets"] = one_hot(batch["auxiliary_labels"], len(self.config.auxiliary_labels)).float()
         if self.config.regularization in ("fully", "hybrid"):
             if heatmaps is None:
                 # The landmark moved with its pixels: the map is drawn only now.
@@ -72,7 +72,7 @@ class TrainingInputs:
         with self.accelerator.autocast():
             outputs = [teacher(both_ways) for teacher in self.teachers]
         weight, taught = self.recipe.teacher_weight, {}
-        for labels, logits in (("labels", "logits"), ("auxiliary_labels", "auxiliary_logits")):
+        for labels, logits in (("labels", "logits"), ("auxiliary_targets", "auxiliary_logits")):
             if labels in inputs:
                 answers = torch.stack([half for output in outputs for half in output[logits].float().chunk(2)])
                 answer = answers.mean(dim=0).softmax(dim=1)

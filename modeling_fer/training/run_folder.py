@@ -1,5 +1,6 @@
 """Folders that are written whole or not at all, whatever happens meanwhile."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -40,6 +41,15 @@ def restore_folder(folder: Path) -> bool:
 def drop_state(folder: Path) -> None:
     """Removes what only going on needs, three fifths of a run folder, from a run of a study that never goes on."""
     shutil.rmtree(folder / "state", ignore_errors=True)
+
+
+def keep_epochs(metrics: Path, epochs: int) -> None:
+    """Drops the lines of epochs after the first `epochs` ones, which are going to be repeated."""
+    if metrics.is_file():
+        lines = metrics.read_text(encoding="utf-8").splitlines(keepends=True)
+        new = metrics.with_suffix(".new")
+        new.write_text("".join(line for line in lines if json.loads(line)["epoch"] <= epochs), encoding="utf-8")
+        os.replace(new, metrics)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ The study lies in a storage that several machines may share: each takes combinat
 searches, and refuses to go on with something else. Nothing is ever measured on test images.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from modeling_fer.training.run_folder import drop_state
 from modeling_fer.training.trainer import train_or_resume
 
 Grid = dict[str, list[Any]]
+
+LONGEST_NAME = 150
+"""Letters of a folder's name; file systems take 255 bytes."""
 
 FAILURES = (FloatingPointError, ValueError)
 """What ends one combination and not the search."""
@@ -219,8 +223,12 @@ def count_combinations(grid: Mapping[str, Sequence[Any]]) -> int:
 
 
 def name_settings(settings: Mapping[str, Any]) -> str:
-    """A folder's name for some settings: `facial_parts_weight=5.0,learning_rate=0.001`."""
-    return ",".join(f"{key.split('.')[-1]}={value}".replace("/", "_") for key, value in settings.items())
+    """A folder's name for some settings: `facial_parts_weight=5.0,learning_rate=0.001`. What no folder can be called is shortened, and
+    told apart by a digest.
+    """
+    told = ",".join(f"{key.split('.')[-1]}={value}" for key, value in settings.items())
+    name = told.replace("/", "_")[:LONGEST_NAME]
+    return name if name == told else f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
 def train_and_validate(

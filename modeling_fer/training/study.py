@@ -15,7 +15,6 @@ from modeling_fer.data.json_files import read_kept
 from modeling_fer.data.landmarks import LANDMARK_POINTS
 from modeling_fer.data.targets import choose_target, read_votes
 from modeling_fer.inference.loading import Checkpoint, load_checkpoint
-from modeling_fer.pixels_fer import normalize_pixels
 from modeling_fer.training.measurement import digest_checkpoint
 from modeling_fer.training.process import choose_precision
 
@@ -115,9 +114,7 @@ def load_study(source: str, data: str, split: str, images: int | None = None, la
 
 def network_inputs(checkpoint: Checkpoint, images: Tensor) -> Tensor:
     """(n, channels, size, size), uint8 or float in [0, 1] -> what the network takes."""
-    processor = checkpoint.image_processor
-    pixels = normalize_pixels(images.numpy(), processor.image_mean, processor.image_std, processor.contrast_percentiles)
-    return torch.from_numpy(pixels)
+    return torch.from_numpy(checkpoint.image_processor.normalize_pixels(images.numpy()))
 
 
 def reduced_precision() -> torch.autocast:

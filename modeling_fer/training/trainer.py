@@ -32,7 +32,7 @@ from modeling_fer.training.optimization import build_optimizer, learning_rate_fa
 from modeling_fer.training.process import choose_precision, default_device, forget_other_runs, share_batch_statistics
 from modeling_fer.training.progress import Progress, check_resumable
 from modeling_fer.training.recipe import Recipe, write_recipe
-from modeling_fer.training.run_folder import replace_folder, restore_folder, whole_or_not
+from modeling_fer.training.run_folder import keep_epochs, replace_folder, restore_folder, whole_or_not
 from modeling_fer.training.sampling import build_sampler, fitting_batch, training_shares
 from modeling_fer.training.tracking import check_trackers, flatten_settings
 from modeling_fer.training.validation import validate
@@ -142,8 +142,9 @@ class Trainer:
                 self.progress.best_epoch, self.progress.best = self.progress.epoch, metrics
                 self.save_checkpoint("best")
             self.save_checkpoint("last")
-            self.save_state()
+            # Before the state: what a resumed run does not repeat has been reported.
             self.report(metrics)
+            self.save_state()
         self.accelerator.end_training()
         return self.progress.best
 
@@ -303,6 +304,8 @@ class Trainer:
         now = replace(self.progress)
         self.accelerator.load_state(str(self.folder / "state"))
         self.progress.check_same_run(now, self.folder)
+        if self.accelerator.is_main_process:
+            keep_epochs(self.folder / "metrics.jsonl", self.progress.epoch)
 
     def report(self, metrics: dict[str, Any]) -> None:
         """Writes a line of metrics.jsonl, and the same to the trackers."""

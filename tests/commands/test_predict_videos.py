@@ -1,11 +1,13 @@
 """Videos that `fer predict` reads and draws: their times, their sound, and those that break off."""
 
+import subprocess
+from functools import partial
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from helpers import fer, write_clip
+from helpers import FER, fer, limit_file_size, write_clip
 from PIL import Image
 from predictions import read_rows, shown_times
 
@@ -50,6 +52,13 @@ def test_a_video_that_breaks_off_keeps_what_was_read(small, tmp_path):
     assert len(shown_times(tmp_path / "out/clip.mp4")[0]) > 3
 
 
+def test_a_disk_that_is_full_is_told_once(noise, tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4", [noise] * 20, sound="aac")
+    command = [FER, "predict", clip, "--overlay", tmp_path / "out", "--fps", "10"]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=partial(limit_file_size, 2000))
+    assert done.stderr == f"{tmp_path}/out/clip.mp4: cannot be written: File too large.\n"
+
+
 @pytest.mark.parametrize(("frames", "told"), [(1, "1 face in single frames only"), (0, "no face found")])
 def test_a_face_in_one_frame_alone_is_told(small, tmp_path, frames, told):
     blank = Image.new("RGB", small.size)
@@ -57,6 +66,17 @@ def test_a_face_in_one_frame_alone_is_told(small, tmp_path, frames, told):
     done = fer("predict", clip, "--output", tmp_path / "a.jsonl")
     assert done.returncode == 0 and told in done.stdout
     assert sum(row["face"] > 0 for row in read_rows(tmp_path / "a.jsonl")) == frames
+
+
+def test_videos_whose_names_have_a_colon_are_read_from_their_own_folder(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ["2024-05-01T12:30:00.mp4", "12:30"]
+    for name in names:
+        write_clip(tmp_path / "clip.mp4", [small] * 3, sound="aac").rename(name)
+    done = fer("predict", *names, "--output", "a.jsonl", "--overlay", "out")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [row["file"] for row in read_rows(tmp_path / "a.jsonl")] == [name for name in names for _ in range(2)]
+    assert len(heard(tmp_path / "out/12:30.mp4")[0]) > 0
 
 
 def test_a_video_that_is_not_there_is_told_like_a_photo(tmp_path):

@@ -8,7 +8,6 @@ from modeling_fer.data import load_labelled, load_splits
 from modeling_fer.data.prepared import load_prepared
 from modeling_fer.data.recut import recut_faces, widen
 from modeling_fer.data.targets import choose_target
-from modeling_fer.faces_fer import face_size
 
 
 def test_votes_by_the_usual_protocol(fer_data):
@@ -63,7 +62,7 @@ def test_crops_are_cut_anew_by_their_face(photo, noise):
     dataset = Dataset.from_dict(pixels, features=Features(image=Image(), label=ClassLabel(names=["a"])))
     recut = recut_faces(dataset, MtcnnDetector(), FaceCropper(48))
     [face] = MtcnnDetector()(widen(crop, 24))
-    assert recut["image"][0].size == (round(face_size(face.box)),) * 2
+    assert recut["image"][0].size == (round(face.size),) * 2
     np.testing.assert_array_equal(recut["image"][1], dataset["image"][1])
     assert {image.mode for image in recut["image"]} == {"L"}
 

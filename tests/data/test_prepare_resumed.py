@@ -1,7 +1,9 @@
 """A preparation that is stopped, killed or repeated, and what it takes of the one before."""
 
+import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from datasets import load_dataset
+from datasets import Dataset, load_dataset
 from helpers import FER, OFFLINE, fer, save, write
 
 from modeling_fer.data.face_preparer import PrepareSettings, prepared_features
@@ -32,6 +34,94 @@ def test_a_second_preparation_leaves_nothing_of_the_first(tmp_path):
         source = read_source("imagefolder", crops)
         finish(prepare(source, OFFLINE, tmp_path / "out"), source, OFFLINE, tmp_path / "out", shard_images=images)
     assert len(load_dataset(str(tmp_path / "out"))["train"]) == 8
+
+
+SMALL, LARGE = (PrepareSettings(image_size=size, landmarks="none") for size in (24, 32))
+
+
+def read_crops(folder: Path) -> Source:
+    """Four crops to train on, two to validate on."""
+    for name in ("train/0", "train/1", "train/2", "train/3", "validation/4", "validation/5"):
+        if not (folder / f"{name}.png").exists():
+            save(folder / f"{name}.png", size=20 + int(name[-1]))
+    files = sorted(folder.rglob("*.png"))
+    return Source(["smile"], [Sample(file.stem, "smile", file.parent.name, file=file, cropped=True) for file in files])
+
+
+def prepare_whole(crops: Path, settings: PrepareSettings, out: Path) -> None:
+    source = read_crops(crops)
+    finish(prepare(source, settings, out), source, settings, out, shard_images=2)
+
+
+class StopAt:
+    """Ends the program, as if it were killed, instead of the call of that number among those that change files."""
+
+    def __init__(self, monkeypatch, number: int):
+        self.left = number
+        for owner, name in ((Dataset, "to_parquet"), (os, "replace"), (shutil, "rmtree"), (Path, "unlink"), (Path, "mkdir")):
+            monkeypatch.setattr(owner, name, self.counted(getattr(owner, name)))
+
+    def counted(self, real):
+        def call(*arguments, **options):
+            self.left -= 1
+            if self.left < 0:
+                raise KeyboardInterrupt
+            return real(*arguments, **options)
+
+        return call
+
+
+def whole_size(out: Path) -> int | None:
+    """The size of the crops of a data set that has all its images; None where it is said to be unfinished."""
+    try:
+        splits = load_whole(out)
+    except ValueError as error:
+        assert "has not ended; run the same fer prepare again" in str(error)
+        return None
+    assert {split: len(part) for split, part in splits.items()} == {"train": 4, "validation": 2}
+    [size] = {image.size[0] for part in splits.values() for image in part["image"]}
+    return size
+
+
+@pytest.mark.parametrize("before", [None, SMALL], ids=["first", "again"])
+def test_a_preparation_that_is_stopped_while_it_finishes_leaves_a_whole_data_set_or_says_so(before, tmp_path, monkeypatch):
+    crops, begun = tmp_path / "crops", tmp_path / "begun"
+    if before is not None:
+        prepare_whole(crops, before, begun)
+    source = read_crops(crops)
+    prepare(source, LARGE, begun)
+    states = []
+    for number in itertools.count():
+        out = tmp_path / str(number)
+        shutil.copytree(begun, out)
+        splits, stopped = prepare(read_crops(crops), LARGE, out), False
+        with monkeypatch.context() as patch:
+            StopAt(patch, number)
+            try:
+                finish(splits, source, LARGE, out, shard_images=2)
+            except KeyboardInterrupt:
+                stopped = True
+        states.append(whole_size(out))
+        assert is_finished(read_crops(crops), LARGE, out) == (states[-1] == LARGE.image_size)
+        assert is_finished(read_crops(crops), SMALL, out) == (states[-1] == SMALL.image_size)
+        if not is_finished(read_crops(crops), LARGE, out):
+            prepare_whole(crops, LARGE, out)
+        assert whole_size(out) == LARGE.image_size and len(load_dataset(str(out))["train"]) == 4
+        if not stopped:
+            break
+    assert [state for state, _ in itertools.groupby(states)] == ([24, None, 32] if before else [None, 32])
+    assert not (out / "work").exists()
+
+
+def test_shards_that_were_left_behind_are_not_taken_for_those_of_other_settings(tmp_path, monkeypatch):
+    source = read_crops(tmp_path / "crops")
+    splits = prepare(source, SMALL, tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *arguments, **options: None)
+        finish(splits, source, SMALL, tmp_path / "out")
+    assert whole_size(tmp_path / "out") == SMALL.image_size and list((tmp_path / "out/work").glob("*.parquet"))
+    prepare_whole(tmp_path / "crops", LARGE, tmp_path / "out")
+    assert whole_size(tmp_path / "out") == LARGE.image_size
 
 
 def test_work_is_resumed_and_other_settings_are_refused(tmp_path):

@@ -115,6 +115,13 @@ def test_what_differs_too_much_is_refused_and_not_written(tmp_path, monkeypatch)
         export_checkpoint(tiny(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
     assert (tmp_path / "model.onnx").read_bytes() == b"before"
+    broken = tiny()
+    with torch.no_grad():
+        broken.model.classifier.output.bias[0] = torch.nan
+    for quantized in (False, True):
+        with pytest.raises(ValueError, match="answers are not numbers"):
+            export_checkpoint(broken, tmp_path, quantized=quantized)
+    assert (tmp_path / "model.onnx").read_bytes() == b"before"
     with pytest.raises(
         ValueError, match="8-bit network names only 90% of the crops as the checkpoint does, and 95% are needed"
     ):

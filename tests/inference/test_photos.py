@@ -63,6 +63,15 @@ def test_a_process_that_is_ended_from_outside_is_one_sentence(folder, monkeypatc
         list(results)
 
 
+def test_processes_say_nothing_of_large_photos_either(photo, tmp_path, capfd):
+    Image.new("1", (10_000, 9_500)).save(tmp_path / "big.png")
+    photo.save(tmp_path / "good.jpg")
+    sources = [Source(str(path), "photo") for path in (tmp_path / "big.png", tmp_path / "good.jpg")]
+    results = read_in_processes(ReaderSettings("fer-tiny", detect=False), sources, PhotoSettings(detect=False), workers=2)
+    assert [result.error for result in results] == ["", ""]
+    assert capfd.readouterr().err == ""
+
+
 def test_processes_are_started_where_they_are_worth_it():
     assert [choose_workers(photos, 8) for photos in (0, 1, 31, 32, 64, 1000)] == [1, 1, 1, 2, 4, 8]
 

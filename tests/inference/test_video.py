@@ -1,4 +1,6 @@
 import csv
+import gc
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +111,17 @@ def test_annotated_frames_are_written(moving, tmp_path):
     assert len(frames) == 3 and frames[0].image.size == (320, 254)
     # The box is orange where the picture was not.
     assert np.asarray(frames[0].image)[60, 90, 0] > np.asarray(frames[0].image)[60, 90, 2] + 60
+
+
+@pytest.mark.parametrize("source", [None, "sound.mp4"])
+def test_a_writer_that_cannot_begin_leaves_no_file_open(tmp_path, source):
+    path = None if source is None else write_sound(tmp_path / source)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(ValueError):
+            VideoWriter(tmp_path / "out.mp4", float("nan"), path)
+        gc.collect()
+    assert told == []
 
 
 @pytest.mark.parametrize(

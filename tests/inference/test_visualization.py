@@ -105,6 +105,14 @@ def test_no_label_leaves_the_photo_or_hides_a_tiny_face(face):
     assert drawn[15, 20:40].all() and not drawn[20:40, 25:36].any() and drawn[:, :20].sum() == 0
 
 
+@pytest.mark.parametrize("bars", [20, 24, 80])
+def test_bars_of_many_expressions_stay_apart(face, bars):
+    scores = {f"expression {number}": 1 / bars for number in range(bars)}
+    picture = draw_overlay(PHOTO, [replace(face, scores=scores, doubt=None)], bars=bars)
+    column = coloured(picture, TRACK)[:, 400:][:, -100]
+    assert np.count_nonzero(np.diff(column.astype(int)) == 1) == bars
+
+
 @pytest.mark.parametrize("name", ["anger", "nicht so ganz froh und heiter", "long" * 40], ids=["short", "long", "cut"])
 def test_bars_begin_behind_the_longest_name(face, name):
     faces = [replace(face, scores={one: 0.6, "fear": 0.4}, doubt=None) for one in (name, "anger")]

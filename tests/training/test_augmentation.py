@@ -182,7 +182,7 @@ def mixable(size: int) -> dict[str, torch.Tensor]:
     return {
         "pixel_values": torch.randn(size, 1, 6, 6),
         "labels": labels,
-        "auxiliary_labels": torch.eye(3)[torch.arange(size) % 3],
+        "auxiliary_targets": torch.eye(3)[torch.arange(size) % 3],
         "heatmaps": torch.rand(size, 1, 6, 6),
         "heatmap_mask": torch.arange(size) % 4 > 0,
     }
@@ -200,7 +200,7 @@ def test_a_mixed_batch_is_made_of_pairs_by_one_share():
     shares = torch.stack([weights[row, row] for row in range(8) if partners[row]])
     assert len(shares) >= 6 and 0 < shares[0] < 1
     torch.testing.assert_close(shares, shares[:1].expand_as(shares))
-    for name in ("pixel_values", "auxiliary_labels", "heatmaps"):
+    for name in ("pixel_values", "auxiliary_targets", "heatmaps"):
         expected = (weights @ inputs[name].flatten(1)).view_as(inputs[name])
         torch.testing.assert_close(mixed[name], expected)
     both = [bool(inputs["heatmap_mask"][row.nonzero().flatten()].all()) for row in weights]

@@ -44,6 +44,14 @@ def test_certain_answers_are_as_often_right_as_wanted():
     assert fit_uncertain_below(np.array([[0.6, 0.4]]), np.array([1]), 0.8) is None
 
 
+def test_certain_answers_that_are_equally_sure_are_all_counted():
+    sure = np.array([0.9, 0.9, 0.9, 0.6])
+    probabilities = np.stack([sure, 1 - sure], axis=1)
+    assert fit_uncertain_below(probabilities, np.array([0, 1, 1, 1]), 0.9) is None
+    assert fit_uncertain_below(probabilities, np.array([0, 0, 0, 1]), 0.9) == 0.9
+    assert fit_uncertain_below(probabilities, np.array([0, 1, 0, 0]), 0.75) == 0.6
+
+
 def test_everything_is_measured_of_a_checkpoint():
     config = tiny_config(id2label={0: "a", 1: "b", 2: "c"})
     fit_doubt(config, *draw(5_000, 0))

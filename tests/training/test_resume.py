@@ -92,6 +92,27 @@ def test_resume_is_refused_with_another_recipe_or_without_a_state(tmp_path):
         Trainer(changed(epochs=1, seed=1), columns(), columns(24), tmp_path, resume=True, cpu=True)
 
 
+def test_an_epoch_is_reported_once_wherever_a_run_is_cut(tmp_path):
+    for number, method in enumerate(("report", "save_state")):
+        run = tmp_path / method
+        cut = Trainer(RECIPE, columns(), columns(24), run, cpu=True)
+        original, calls = getattr(cut, method), []
+
+        def cut_second(*given, original=original, calls=calls):
+            calls.append(None)
+            if len(calls) == 2:
+                raise CutError
+            original(*given)
+
+        setattr(cut, method, cut_second)
+        with pytest.raises(CutError):
+            cut.fit()
+        assert len((run / "metrics.jsonl").read_text().splitlines()) == 1 + number
+        Trainer(RECIPE, columns(), columns(24), run, resume=True, cpu=True).fit()
+        epochs = [json.loads(line)["epoch"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+        assert epochs == [1, 2, 3], method
+
+
 def test_a_resumed_run_may_be_longer_but_not_shorter(tmp_path):
     Trainer(changed(epochs=2), columns(), columns(24), tmp_path, cpu=True).fit()
     Trainer(changed(epochs=4), columns(), columns(24), tmp_path, resume=True, cpu=True).fit()

@@ -12,6 +12,7 @@ from modeling_fer.training.recipe import Recipe, write_recipe
 from modeling_fer.training.search import (
     PAPER_GRID,
     count_combinations,
+    name_settings,
     open_storage,
     open_study,
     read_grid,
@@ -66,6 +67,14 @@ def test_measures_by_the_mean_validation_accuracy(tmp_path):
     # Run again in the same folder it goes on where it was: at its end.
     assert train_and_validate(recipe_of, cpu=True)({"learning_rate": 0.003}, tmp_path / "run") == accuracy
     assert len((tmp_path / "run/split-2/metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_combinations_have_folders_of_their_own(tmp_path):
+    assert name_settings({"model.dropout": 0.5, "learning_rate": 0.1}) == "dropout=0.5,learning_rate=0.1"
+    names = [name_settings({"initial_checkpoint": one}) for one in ("runs/a_b", "runs/a/b", "x" * 400, "x" * 401)]
+    assert len(set(names)) == 4
+    for name in names:
+        (tmp_path / name).mkdir()
 
 
 def test_grids(tmp_path):

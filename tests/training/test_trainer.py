@@ -123,7 +123,7 @@ def test_mixing_reaches_both_label_sets_and_the_maps(tmp_path):
     trainer = Trainer(recipe, two_label_sets(), two_label_sets(24), tmp_path, cpu=True)
     trainer.seed_step()
     inputs = trainer.inputs(two_label_sets().__getitems__(list(range(16))))
-    for name in ("labels", "auxiliary_labels"):
+    for name in ("labels", "auxiliary_targets"):
         torch.testing.assert_close(inputs[name].sum(dim=1), torch.ones(16))
         assert ((inputs[name] > 0).sum(dim=1) == 2).any()
     outputs = trainer.model(**inputs)
