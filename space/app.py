@@ -9,7 +9,7 @@ import gradio as gr
 import pillow_heif
 import torch
 from limits import MAX_VIDEO_MEGABYTES, open_photo
-from live_tab import build_live_tab
+from live_tab import WATCH_CAMERA, build_live_tab
 from photo_tab import EXAMPLES, build_photo_tab, find_faces
 from settings import build_model_choice, prior_slider
 from theme import make_theme
@@ -38,13 +38,20 @@ def build() -> gr.Blocks:
         with gr.Tab("About"):
             gr.Markdown((HERE / "texts" / "about.md").read_text())
         build_model_choice(repository, prior)
+        page.load(None, js=WATCH_CAMERA)
     page.queue(max_size=64)
     return page
 
 
 def main() -> None:
     """Serves the page."""
-    build().launch(theme=make_theme(), css_paths=HERE / "style.css", max_file_size=f"{2 * MAX_VIDEO_MEGABYTES}mb")
+    build().launch(
+        theme=make_theme(),
+        css_paths=HERE / "style.css",
+        max_file_size=f"{2 * MAX_VIDEO_MEGABYTES}mb",
+        # Gradio's own settings would be mistaken for those of the page.
+        footer_links=["api", "gradio"],
+    )
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """What the page takes. Each refusal is one sentence that names the file and says what to do."""
 
+import re
 from pathlib import Path
 
 import av
 from PIL import Image
 
-from modeling_fer.images_fer import open_image
+from modeling_fer.images_fer import count_pictures, open_image
 
 MEGABYTE = 1_000_000
 MAX_PHOTO_MEGABYTES = 20
@@ -13,6 +14,8 @@ MAX_PHOTO_PIXELS = 50_000_000
 MAX_VIDEO_MEGABYTES = 100
 MAX_VIDEO_SECONDS = 60
 MAX_VIDEO_PIXELS = 3840 * 2160
+SHOWN_BY_BROWSERS = {"AVIF", "BMP", "GIF", "ICO", "JPEG", "MPO", "PNG", "WEBP"}
+"""As Pillow calls them."""
 
 
 def open_photo(path: str) -> Image.Image:
@@ -25,14 +28,26 @@ def open_photo(path: str) -> Image.Image:
     try:
         return open_image(path, MAX_PHOTO_PIXELS)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{without_folder(error, path)} Photos are JPEG, PNG, WebP, HEIC or other image files.") from error
+        raise ValueError(explain(without_folder(error, path))) from error
+
+
+def explain(sentence: str) -> str:
+    """Why a photo is refused, in the page's words: with the unit that the limit has, and what photos are where there is none."""
+    sentence = re.sub(f"over {MAX_PHOTO_PIXELS:,}( pixels)?", f"over {MAX_PHOTO_PIXELS // 1_000_000} megapixels", sentence)
+    return f"{sentence} Photos are JPEG, PNG, WebP, HEIC or other image files." if "is not an image" in sentence else sentence
 
 
 def note_animation(path: str) -> str:
     """A sentence on an image file that holds several pictures; empty for others."""
-    with Image.open(path) as image:
-        count = getattr(image, "n_frames", 1)
+    count = count_pictures(path)
     return f"It is an animation; the first of its {count} pictures is read." if count > 1 else ""
+
+
+def note_unseen(path: str) -> str:
+    """A sentence on an image file that browsers do not show; empty for others."""
+    with Image.open(path) as image:
+        form = image.format or ""
+    return "" if form in SHOWN_BY_BROWSERS else f"Most browsers do not show {form} files, but it was read."
 
 
 def check_video(path: str) -> float:

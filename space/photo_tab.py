@@ -7,12 +7,12 @@ from typing import Any
 
 import gradio as gr
 from gpu import on_gpu
-from limits import MAX_PHOTO_MEGABYTES, note_animation, open_photo
+from limits import MAX_PHOTO_MEGABYTES, note_animation, note_unseen, open_photo
 from messages import explained
 from photo_input import PhotoInput
 from PIL import Image
 from reading import load_reader
-from views import FaceView, count_faces, status, tabulate_faces, view_faces
+from views import SCROLL_ON_PHONES, FaceView, count_faces, status, table_of_faces, view_faces, write_table
 
 from modeling_fer.answers_fer import Faces
 from modeling_fer.inference.visualization import draw_faces, draw_overlay
@@ -49,14 +49,29 @@ def predict(path: str | None) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class PhotoResult:
-    """What is kept of a photo until the next one: what is shown of its faces, and the folder of the picture to be shared."""
+    """What is kept of a photo until the next one.
 
+    Attributes:
+        path: of the photo.
+        views: what is shown of its faces.
+        folder: of the files to be downloaded.
+    """
+
+    path: str
     views: list[FaceView]
     folder: tempfile.TemporaryDirectory[str]
 
 
-def show_photo(path: str | None, repository: str, prior: float) -> tuple[Any, ...]:
-    """What is found in a photo, in the order of the outputs of the photo tab."""
+def show_photo(path: str | None, repository: str, prior: float, before: PhotoResult | None, chosen: int) -> tuple[Any, ...]:
+    """What is found in a photo, in the order of the outputs of the photo tab.
+
+    Args:
+        path: of the photo; None where there is none.
+        repository: of the model.
+        prior: as for the pipeline.
+        before: what was shown last.
+        chosen: which of its faces; it stays chosen where the same photo is read again.
+    """
     if path is None:
         return no_photo(WELCOME)
     try:
@@ -64,24 +79,35 @@ def show_photo(path: str | None, repository: str, prior: float) -> tuple[Any, ..
         faces = find_faces(photo, repository, prior)
     except ValueError as error:
         return no_photo(str(error))
-    message = f"{count_faces(faces)} {note_animation(path)}".strip()
+    notes = [count_faces(faces), note_animation(path), note_unseen(path)]
+    message = " ".join(filter(None, notes))
     boxes = gr.Image(draw_faces(photo, faces), visible=True)
     if not faces:
         return status(message), boxes, *no_faces()
-    result = PhotoResult(view_faces(photo, faces), tempfile.TemporaryDirectory(prefix="fer-"))
+    result = PhotoResult(path, view_faces(photo, faces), tempfile.TemporaryDirectory(prefix="fer-"))
     titles = [(view.title, number) for number, view in enumerate(result.views)]
+    number = stay_chosen(result, before, chosen)
     shared = Path(result.folder.name) / f"{Path(path).stem}-expressions.jpg"
     draw_overlay(photo, faces).save(shared, quality=90)
+    table = shared.with_suffix(".csv")
+    write_table(table, Path(path).name, faces, load_reader(repository).labels)
     return (
         status(message),
         boxes,
         gr.DownloadButton(value=str(shared), visible=True),
         result,
-        gr.Radio(choices=titles, value=0, visible=len(titles) > 1),
+        gr.Radio(choices=titles, value=number, visible=len(titles) > 1),
         gr.Column(visible=True),
-        *show_face(result, 0),
-        tabulate_faces(faces),
+        *show_face(result, number),
+        table_of_faces(faces),
+        gr.DownloadButton(value=str(table), visible=True),
     )
+
+
+def stay_chosen(result: PhotoResult, before: PhotoResult | None, chosen: int) -> int:
+    """The face to show: the one that was chosen, if the photo is that of before, else the first."""
+    same = before is not None and before.path == result.path
+    return chosen if same and chosen < len(result.views) else 0
 
 
 def no_photo(message: str) -> tuple[Any, ...]:
@@ -92,17 +118,18 @@ def no_photo(message: str) -> tuple[Any, ...]:
 def no_faces() -> tuple[Any, ...]:
     """Nothing, in the order of the outputs of the photo tab that follow the picture."""
     hidden = gr.DownloadButton(value=None, visible=False), None, gr.Radio(choices=[], visible=False), gr.Column(visible=False)
-    return *hidden, "", "", None, None
+    return *hidden, "", "", None, 0, "", gr.DownloadButton(value=None, visible=False)
 
 
-def show_face(result: PhotoResult, number: int) -> tuple[str, str, dict[str, float]]:
-    """One face of the photo: the crop under its map, the answer, and its probabilities."""
+def show_face(result: PhotoResult, number: int) -> tuple[str, str, dict[str, float], int]:
+    """One face of the photo: the crop under its map, the answer, and its probabilities; and which it is."""
     view = result.views[number]
-    return view.figure, view.verdict, view.scores
+    return view.figure, view.verdict, view.scores, number
 
 
 def build_photo_tab(repository: gr.State, prior: gr.Slider) -> None:
     """A photo by file, camera or clipboard; its faces, and where each was read."""
+    message = gr.HTML(status(WELCOME), elem_id="photo-status", elem_classes="tells-camera")
     with gr.Row():
         with gr.Column():
             photo = PhotoInput(
@@ -115,17 +142,19 @@ def build_photo_tab(repository: gr.State, prior: gr.Slider) -> None:
             files = [[str(HERE / "examples" / name)] for name in EXAMPLES.values()]
             gr.Examples(files, photo, label="Examples, public domain", example_labels=list(EXAMPLES))
         with gr.Column():
-            message = gr.HTML(status(WELCOME))
             boxes = gr.Image(
                 label="Faces found",
                 format="jpeg",
                 interactive=False,
                 height=360,
                 visible=False,
+                # Sharing works on Spaces alone, and the button below downloads more than the one here would.
+                buttons=["fullscreen"],
                 alt_text="The photo with a box round each face",
+                elem_id="boxes",
             )
             share = gr.DownloadButton("Download this result as a picture", visible=False, elem_id="share")
-    result = gr.State(None)
+    result, chosen = gr.State(None), gr.State(0)
     titles = gr.Radio(label="Face", visible=False, elem_id="faces")
     with gr.Column(visible=False) as found:
         with gr.Row(elem_id="reading"):
@@ -135,18 +164,22 @@ def build_photo_tab(repository: gr.State, prior: gr.Slider) -> None:
             with gr.Column():
                 answered = gr.HTML(elem_id="answer")
                 scores = gr.Label(label="Expressions", show_heading=False, elem_id="scores")
-        table = gr.Dataframe(label="All faces", interactive=False, buttons=["copy"], elem_id="table")
+        table = gr.HTML(elem_id="table")
+        sheet = gr.DownloadButton("Download the table (CSV)", visible=False, elem_id="sheet")
     answer = gr.JSON(visible=False)
-    outputs = [message, boxes, share, result, titles, found, figure, answered, scores, table]
-    gr.on(
-        [photo.change, prior.release],
-        show_photo,
-        [photo, repository, prior],
-        outputs,
-        concurrency_limit=2,
-        concurrency_id="photo",
-        api_visibility="private",
-    )
-    titles.input(show_face, [result, titles], [figure, answered, scores], api_visibility="private")
+    reading: dict[str, Any] = {
+        "fn": show_photo,
+        "inputs": [photo, repository, prior, result, chosen],
+        "outputs": [message, boxes, share, result, titles, found, figure, answered, scores, chosen, table, sheet],
+        "concurrency_limit": 2,
+        "concurrency_id": "photo",
+        # A slider that is drawn along asks often, and only the last answer counts.
+        "trigger_mode": "always_last",
+        "show_progress_on": photo,
+        "api_visibility": "private",
+    }
+    photo.change(**reading).then(None, js=SCROLL_ON_PHONES)
+    gr.on([prior.change, repository.change], **reading, show_progress="minimal")
+    titles.input(show_face, [result, titles], [figure, answered, scores, chosen], api_visibility="private")
     opacity.change(None, opacity, js=SET_OPACITY)
     gr.Button(visible=False).click(predict, photo, answer, concurrency_limit=2, concurrency_id="photo", api_name="predict")

@@ -16,6 +16,7 @@ from PIL import Image
 
 from modeling_fer import checkpoint_folder, load
 from modeling_fer.answers_fer import Faces
+from modeling_fer.checkpoints import list_bundled
 from modeling_fer.inference.tables import face_columns, face_rows, open_rows
 from modeling_fer.inference.tracking import FaceFollower
 from modeling_fer.inference.video import analyse_video
@@ -59,13 +60,16 @@ class Reader:
 
 @lru_cache(maxsize=3)
 def load_reader(repository: str) -> Reader:
-    """The reader of a repository of the Hub; of the checkpoint inside the package where the name is empty.
+    """The reader of a checkpoint inside the package or of a repository of the Hub, by its name; of the package's own where that is
+    empty.
 
     Raises:
         ValueError: there is no such repository, or it holds no model of this kind.
     """
     if not repository:
         return Reader(checkpoint_folder())
+    if repository in list_bundled():
+        return Reader(checkpoint_folder(repository))
     folder = download_checkpoint(repository)
     try:
         return Reader(folder)

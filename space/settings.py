@@ -6,6 +6,8 @@ import gradio as gr
 from reading import load_reader
 from views import status
 
+from modeling_fer.checkpoints import list_bundled
+
 
 def prior_slider() -> gr.Slider:
     """How far answers leave behind how frequent each expression was in training."""
@@ -33,13 +35,14 @@ def choose_model(repository: str, used: str) -> tuple[str, str, Any]:
 
 
 def build_model_choice(repository: gr.State, prior: gr.Slider) -> None:
-    """Another checkpoint of this kind, by its name on the Hub, and the prior."""
+    """Another checkpoint of this kind, by its name, and the prior."""
     with gr.Accordion("Settings: balance of expressions, another model", open=False):
         prior.render()
         name = gr.Textbox(
-            label="Repository on the Hub",
+            label="Another model",
             placeholder="user/name",
-            info="A model that modeling-fer trained. Empty: the model of this page.",
+            info=f"One that modeling-fer trained: a repository of the Hub, or {' or '.join(list_bundled())}. "
+            "Empty: the model of this page.",
         )
         button = gr.Button("Load")
         message = gr.HTML()

@@ -1,18 +1,25 @@
 """What the page shows of a face: its crop under the relevance map, its probabilities, and their course through a video."""
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 from PIL import Image
 
 from modeling_fer.answers_fer import Answer, Faces, ReadFace, data_url
+from modeling_fer.inference.tables import face_columns, face_rows, open_rows
 from modeling_fer.inference.tracking import TrackSummary
 from modeling_fer.inference.visualization import color_map, cut_crop
 
 CROP_SIZE = 288
+POSSIBLE = "Rare expressions count as possible sooner, so that each is missed in at most one of ten faces that show it."
 COVERAGE = 0.9
 """How often the sets of expressions that are shown hold the right one."""
+
+COLORS = ["#7c8594", "#ab7500", "#0d9a8c", "#2f7fe0", "#e23b30", "#3f962f", "#9062dd", "#dd3f9e"]
+"""Of the lines of a timeline: each has a contrast of 3 to 1 at least, on the page's white and on its dark gray."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ def verdict(face: ReadFace) -> str:
     if face.uncertain:
         doubts.append(f"No expression is likely enough to be the answer. The likeliest is {face.expression}.")
     if members := known_set(face):
-        doubts.append(f"In {COVERAGE:.0%} of cases the right expression is among: {', '.join(members)}.")
+        doubts.append(f"Possible: {', '.join(members)}. {POSSIBLE}")
     large = "uncertain" if face.uncertain else face.expression
     return f'<p class="fer-verdict">{html.escape(large)}</p><p>{html.escape(" ".join(doubts))}</p>'
 
@@ -78,19 +85,39 @@ def known_set(face: ReadFace) -> list[str]:
 
 
 def tabulate_faces(faces: Faces) -> pd.DataFrame:
-    """A row for each face of a photo, to be copied into a text or a sheet."""
+    """A row for each face of a photo."""
     rows = [
         {
             "face": number,
             "expression": face.expression,
             "probability": f"{face.probability:.1%}",
             "uncertain": {True: "yes", False: "no", None: "unknown"}[face.uncertain],
-            f"one of ({COVERAGE:.0%})": " | ".join(known_set(face)),
+            "possible": ", ".join(known_set(face)),
             "box": " ".join(map(str, face.box)),
         }
         for number, face in enumerate(faces, start=1)
     ]
     return pd.DataFrame(rows)
+
+
+def table_of_faces(faces: Faces) -> str:
+    """HTML of a table with a row for each face of a photo."""
+    table = tabulate_faces(faces).to_html(index=False, border=0, classes="fer-table")
+    return f"<h2>All faces</h2>{table}"
+
+
+def write_table(path: Path, name: str, faces: Faces, labels: Sequence[str]) -> None:
+    """Writes the faces of a photo as `fer predict --output faces.csv --sets 0.9` does, or without sets where the checkpoint has none.
+
+    Args:
+        path: file to write.
+        name: of the photo.
+        faces: what was found in it, at least one.
+        labels: all expressions, in the order of their columns.
+    """
+    sets = COVERAGE if known_set(faces[0]) else None
+    with open_rows(path, face_columns(labels, timed=False, sets=sets is not None)) as rows:
+        rows.write(face_rows(name, faces, sets=sets))
 
 
 def picture(image: Image.Image, form: str, alt: str, attributes: str = "") -> str:
@@ -101,6 +128,20 @@ def picture(image: Image.Image, form: str, alt: str, attributes: str = "") -> st
 def status(sentence: str) -> str:
     """HTML of a sentence that screen readers say when it changes."""
     return f'<p role="status" class="fer-status">{html.escape(sentence)}</p>'
+
+
+SCROLL_ON_PHONES = """() => {
+    const place = [...document.querySelectorAll('.fer-status')].find(one => one.offsetParent);
+    if (matchMedia('(max-width: 640px)').matches) place?.scrollIntoView();
+}"""
+"""On a phone, goes to the first sentence that is seen: that of the tab, which the answer follows."""
+
+
+def count_seen(faces: Faces) -> str:
+    """A sentence on what is seen before a camera."""
+    if not faces:
+        return "No face is seen."
+    return "One face is seen." if len(faces) == 1 else f"{len(faces)} faces are seen; the answer is that of the largest."
 
 
 def count_faces(faces: Faces) -> str:
@@ -143,3 +184,14 @@ def timeline(frames: list[tuple[float, Faces]], track: int) -> pd.DataFrame:
         for label, score in face.scores.items()
     ]
     return pd.DataFrame(rows, columns=["seconds", "expression", "probability"])
+
+
+def color_lines(labels: Sequence[str]) -> dict[str, str]:
+    """The colour of each expression's line."""
+    return {label: COLORS[index % len(COLORS)] for index, label in enumerate(labels)}
+
+
+def legend(colors: dict[str, str]) -> str:
+    """HTML that says which line is which; the plot's own legend is cut off where the page is narrow."""
+    lines = [f'<li><span style="background: {color}"></span>{html.escape(label)}</li>' for label, color in colors.items()]
+    return f'<ul class="fer-legend">{"".join(lines)}</ul>'

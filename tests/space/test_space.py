@@ -7,10 +7,24 @@ import numpy as np
 import pillow_heif
 import pytest
 from helpers import ROOT, write_bomb, write_clip, write_sound
-from limits import MEGABYTE, check_video, note_animation, open_photo
+from limits import MEGABYTE, check_video, note_animation, note_unseen, open_photo
+from live_tab import without_number
 from PIL import Image
 from reading import LiveSession, download_checkpoint, load_reader, read_video
-from views import count_faces, status, tabulate_faces, timeline, track_title, verdict, view_faces
+from views import (
+    COLORS,
+    color_lines,
+    count_faces,
+    count_seen,
+    status,
+    table_of_faces,
+    tabulate_faces,
+    timeline,
+    track_title,
+    verdict,
+    view_faces,
+    write_table,
+)
 
 from modeling_fer.inference.tracking import TrackSummary, summarize_tracks
 
@@ -31,10 +45,18 @@ def reader():
         (
             "big.jpg",
             lambda path: path.write_bytes(bytes(50 * MEGABYTE)),
-            "^big.jpg has 50 MB, but 20 MB are read at most; make",
+            "^big.jpg has 50 MB, but 20 MB are read at most; make it smaller.$",
         ),
-        ("bomb.png", lambda path: write_bomb(path, 12_000, 9_000), "^bomb.png has 12000x9000 pixels, over 50,000,000; make"),
-        ("bomb.png", lambda path: write_bomb(path, 60_000, 60_000), "^bomb.png says that it has over 50,000,000 pixels"),
+        (
+            "bomb.png",
+            lambda path: write_bomb(path, 12_000, 9_000),
+            "^bomb.png has 12000x9000 pixels, over 50 megapixels; make it smaller.$",
+        ),
+        (
+            "bomb.png",
+            lambda path: write_bomb(path, 60_000, 60_000),
+            "^bomb.png says that it has over 50 megapixels; make it smaller.$",
+        ),
         ("none.jpg", lambda path: path.write_bytes(b""), "^none.jpg is empty; choose another file"),
         ("half.heic", lambda path: path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(99)), "^half.heic is (broken|not an image)"),
     ],
@@ -54,6 +76,8 @@ def test_heic_and_animations_are_read(tmp_path, photo):
     assert open_photo(str(tmp_path / "wave.gif")).size == photo.size
     assert note_animation(str(tmp_path / "wave.gif")) == "It is an animation; the first of its 3 pictures is read."
     assert note_animation(str(tmp_path / "photo.heic")) == ""
+    assert note_unseen(str(tmp_path / "photo.heic")) == "Most browsers do not show HEIF files, but it was read."
+    assert note_unseen(str(tmp_path / "wave.gif")) == ""
 
 
 @pytest.mark.parametrize(
@@ -126,16 +150,44 @@ def test_doubt_is_told_as_far_as_the_checkpoint_knows_it(reader, photo):
     assert '<p class="fer-verdict">uncertain</p>' in verdict(unsure) and "The likeliest is neutral." in verdict(unsure)
     assert view_faces(photo, [unsure])[0].title == "Face 1: neutral, uncertain"
     table = tabulate_faces([face, unsure])
-    assert table.uncertain.tolist() == ["no", "yes"] and table["one of (90%)"][0] == "happiness"
+    assert table.uncertain.tolist() == ["no", "yes"] and table["possible"][0] == "happiness"
     assert track_title(TrackSummary(0, 0.2, 9.8, 5, unsure.scores, face.doubt)) == "Track 0: neutral, uncertain, 0.2 to 9.8 s"
     ignorant = replace(unsure, doubt=None)
     assert verdict(ignorant) == '<p class="fer-verdict">neutral</p><p></p>'
     assert tabulate_faces([ignorant]).uncertain.tolist() == ["unknown"]
 
 
+def test_the_table_that_is_downloaded_is_that_of_fer_predict(reader, photo, tmp_path):
+    [face] = reader.read_photo(photo)
+    write_table(tmp_path / "faces.csv", "photo.jpg", [face, face], reader.labels)
+    head, *rows = (tmp_path / "faces.csv").read_text().splitlines()
+    columns = head.split(",")
+    assert columns[:7] == ["file", "face", "xmin", "ymin", "xmax", "ymax", "detection_score"]
+    assert columns[7:] == ["expression", "probability", *reader.labels, "uncertain", "expression_set"]
+    assert [row.split(",")[:2] for row in rows] == [["photo.jpg", "1"], ["photo.jpg", "2"]]
+    write_table(tmp_path / "faces.csv", "photo.jpg", [replace(face, doubt=None)], reader.labels)
+    assert "expression_set" not in (tmp_path / "faces.csv").read_text()
+
+
+def test_the_lines_of_a_timeline_are_told_apart_on_either_background():
+    def luminance(color: str) -> float:
+        parts = [int(color[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+    def contrast(one: str, other: str) -> float:
+        dark, light = sorted([luminance(one), luminance(other)])
+        return (light + 0.05) / (dark + 0.05)
+
+    # The page's blocks are white, or slate 800 in the dark theme.
+    assert [color for color in COLORS if min(contrast(color, "#ffffff"), contrast(color, "#1e293b")) < 3] == []
+    assert len(set(color_lines([f"expression {number}" for number in range(8)]).values())) == 8
+
+
 def test_names_from_a_checkpoint_cannot_bring_code_into_the_page(photo, reader):
     face = replace(reader.read_photo(photo)[0], doubt=None, scores={'"><script>alert(1)</script>': 1.0})
     assert "<script>" not in view_faces(photo, [face])[0].figure
+    assert "<script>" not in table_of_faces([face])
     assert "<script>" not in status("<script>alert(1)</script>")
 
 
@@ -146,6 +198,10 @@ def test_a_camera_is_followed_and_smoothed(reader, photo):
     assert first[0].expression == "happiness"
     assert second[0].track == 0
     assert set(session.follower.smoother.seen) == {0}
+    # Alone, it needs no number; of two each needs its own.
+    assert [face.track for face in without_number(second)] == [None]
+    assert [face.track for face in without_number([*second, *second])] == [0, 0]
+    assert [count_seen(faces) for faces in ([], second)] == ["No face is seen.", "One face is seen."]
     assert session.read(reader, Image.new("RGB", (480, 480))) == []
 
 

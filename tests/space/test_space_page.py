@@ -100,16 +100,15 @@ def test_doubt_is_told_where_the_answer_stands(browser, server, size):
     answer = page.locator("#answer")
     expect(answer).to_contain_text("uncertain", timeout=20_000)
     expect(answer).to_contain_text("No expression is likely enough to be the answer. The likeliest is neutral.")
-    expect(answer).to_contain_text("In 90% of cases the right expression is among: neutral, ")
+    expect(answer).to_contain_text("Possible: neutral, contempt. Rare expressions count as possible sooner")
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0], "the page is wider than the screen"
     assert errors == []
     page.close()
 
 
 @needs_browser
-def test_a_result_is_downloaded_as_a_picture_and_copied_as_a_table(browser, server, two_faces):
+def test_a_result_is_downloaded_as_a_picture_and_as_a_table(browser, server, two_faces):
     page, errors = open_watched(browser, server[0], DESKTOP)
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     upload(page, "photo", two_faces)
     expect(page.locator("#share")).to_be_visible(timeout=20_000)
     with page.expect_download() as download:
@@ -118,13 +117,22 @@ def test_a_result_is_downloaded_as_a_picture_and_copied_as_a_table(browser, serv
     with Image.open(download.value.path()) as picture:
         # The photo, and beside it a row for each face.
         assert picture.format == "JPEG" and picture.width > 1024 + 500 and picture.height >= 512
-    page.locator("#table").get_by_role("button", name="Copy").click()
-    rows = page.evaluate("navigator.clipboard.readText()").splitlines()
-    assert [row.split(",")[:2] for row in rows] == [["1", "happiness"], ["2", "happiness"]]
-    assert {row.count(",") for row in rows} == {5}
+    with page.expect_download() as download:
+        page.locator("#sheet").click()
+    assert download.value.suggested_filename == "two-expressions.csv"
+    head, *rows = download.value.path().read_text().splitlines()
+    assert head.startswith("file,face,xmin,") and head.endswith(",uncertain,expression_set")
+    assert [row.split(",")[:2] for row in rows] == [["two.jpg", "1"], ["two.jpg", "2"]]
+    # Gradio's own would fail outside of Spaces, or give the picture without its bars.
+    expect(page.locator("#boxes .icon-button-wrapper button")).to_have_count(1)
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    table = page.locator("#table table").bounding_box()
+    assert table["x"] + table["width"] <= PHONE[0] - 32, "the table is cut off"
+    page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
     # Without the photo all of it is gone.
     page.get_by_label("Remove Image").click()
     expect(page.locator("#share")).to_be_hidden()
+    expect(page.locator("#sheet")).to_be_hidden()
     expect(page.locator("#table")).to_be_hidden()
     assert errors == []
     page.close()
@@ -138,6 +146,45 @@ def test_a_face_of_several_is_chosen_by_name(browser, server, two_faces):
     page.get_by_role("radio", name="Face 2: happiness").check()
     expect(page.get_by_alt_text("Face 2 as the network sees it, read as happiness")).to_be_visible()
     assert errors == []
+    page.close()
+
+
+@needs_browser
+@pytest.mark.parametrize("way", ["keys", "number", "mouse"])
+def test_the_prior_is_moved_in_every_way_and_the_chosen_face_stays(browser, server, way):
+    page, errors = open_watched(browser, server[0], DESKTOP)
+    page.get_by_role("button", name="All three").click()
+    third = page.get_by_role("radio", name="Face 3")
+    third.check(timeout=20_000)
+    expect(page.get_by_alt_text("Face 3 as the network sees it")).to_be_visible()
+    page.get_by_role("button", name="Settings: balance of expressions").click()
+    before = page.locator("#scores").inner_text()
+    slider = page.locator("#prior input[type=range]")
+    if way == "keys":
+        for _ in range(6):
+            slider.press("ArrowRight")
+    elif way == "number":
+        page.locator("#prior input[type=number]").fill("1")
+        page.keyboard.press("Tab")
+    else:
+        slider.click(position={"x": 5, "y": 5})
+    expect(page.locator("#scores")).not_to_have_text(before, use_inner_text=True, timeout=20_000)
+    expect(third).to_be_checked()
+    expect(page.get_by_alt_text("Face 3 as the network sees it")).to_be_visible()
+    assert errors == []
+    page.close()
+
+
+@needs_browser
+@pytest.mark.parametrize("photo", ["photo_path", "broken"])
+def test_a_phone_shows_what_became_of_a_photo_without_scrolling(browser, server, tmp_path, request, photo):
+    page, _ = open_watched(browser, server[0], PHONE)
+    (tmp_path / "broken.jpg").write_text("no picture")
+    upload(page, "photo", tmp_path / "broken.jpg" if photo == "broken" else request.getfixturevalue(photo))
+    told = page.get_by_role("status").filter(has_text="broken.jpg is not" if photo == "broken" else "One face was found.")
+    expect(told).to_be_in_viewport(timeout=20_000)
+    if photo != "broken":
+        expect(page.get_by_alt_text("The photo with a box round each face")).to_be_in_viewport()
     page.close()
 
 
@@ -184,8 +231,28 @@ def test_the_camera_is_read_while_it_runs(browser, server):
     expect(page.locator("#live-scores")).to_contain_text("happiness")
     # The aim is 8 on two cores that do nothing else; a machine that tests may be busy.
     assert count_frames(page, 4) >= 2
+    expect(page.get_by_role("status").filter(has_text="One face is seen.")).to_be_visible()
     page.locator("#camera button", has_text="Stop").click()
     assert errors == []
+    page.close()
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ("NotAllowedError", "The camera could not be opened; allow it in the browser's address bar."),
+        ("NotFoundError", "No camera was found; connect one."),
+    ],
+)
+def test_a_camera_that_does_not_open_is_one_sentence(browser, server, error, sentence):
+    page = new_page(browser, DESKTOP)
+    page.add_init_script(f"navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', '{error}'))")
+    visit(page, server[0])
+    page.get_by_role("tab", name="Live").click()
+    expect(page.get_by_role("status").filter(has_text="Allow the camera, then press Record.")).to_be_visible()
+    page.locator("#camera").get_by_text("Click to Access Webcam").click()
+    expect(page.get_by_role("status").filter(has_text=sentence)).to_be_visible()
     page.close()
 
 
@@ -202,12 +269,21 @@ def test_a_video_becomes_a_timeline_and_a_table(browser, server, photo_path, tmp
     drawn = page.locator("#plot svg").first
     expect(drawn).to_be_visible()
     frame, inside = page.locator("#plot").bounding_box(), drawn.bounding_box()
-    assert inside["y"] + inside["height"] <= frame["y"] + frame["height"], "the legend is cut off"
+    assert inside["y"] + inside["height"] <= frame["y"] + frame["height"], "the axis is cut off"
+    lines = page.locator(".fer-legend li")
+    assert len(set(lines.all_inner_texts())) == 8
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    assert all(line.bounding_box()["x"] + line.bounding_box()["width"] <= PHONE[0] for line in lines.all())
     assert page.locator("#annotated video").evaluate("video => video.duration") == pytest.approx(2, abs=0.2)
     with page.expect_download() as download:
         page.get_by_text("Download all figures (CSV)").click()
     rows = download.value.path().read_text().splitlines()
     assert len(rows) == 21 and rows[0].startswith("file,frame,time,track,face")
+    # Without the clip its result is gone.
+    page.locator("#video").get_by_label("Clear").click()
+    expect(page.get_by_role("status").filter(has_text="Choose a video of up to 100 MB, then press the button.")).to_be_visible()
+    for place in ("#annotated", "#plot", ".fer-legend"):
+        expect(page.locator(place)).to_be_hidden()
     assert errors == []
     page.close()
 
@@ -217,7 +293,7 @@ def test_bad_videos_are_one_message(browser, server, tmp_path):
     page, _ = open_watched(browser, server[0], DESKTOP)
     page.get_by_role("tab", name="Video").click()
     page.get_by_role("button", name="Read the video").click()
-    expect(page.get_by_text("No video is chosen yet; choose one above.")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("No video is chosen yet; choose one below.")).to_be_visible(timeout=20_000)
     write_sound(tmp_path / "song.mp4")
     upload(page, "video", tmp_path / "song.mp4")
     page.get_by_role("button", name="Read the video").click()
@@ -248,7 +324,7 @@ def test_every_state_of_the_page_is_accessible(browser, server, photo_path, tmp_
     page.get_by_role("radio", name="Face 3").check(timeout=20_000)
     expect(page.get_by_alt_text("Face 3 as the network sees it")).to_be_visible()
     page.get_by_role("button", name="Settings: balance of expressions").click()
-    expect(page.get_by_label("Repository on the Hub")).to_be_visible()
+    expect(page.get_by_label("Another model")).to_be_visible()
     found += serious_findings(page, "three faces")
     Image.new("RGB", (320, 240), "teal").save(tmp_path / "teal.png")
     page.get_by_label("Remove Image").click()
@@ -277,10 +353,13 @@ def test_another_model_is_loaded_from_the_hub_by_name(browser, server, tiny_chec
     files = {str(file.relative_to(tiny_checkpoint)): file.read_bytes() for file in tiny_checkpoint.iterdir() if file.is_file()}
     hub.add("models/user/tiny", files)
     page, _ = open_watched(browser, address, DESKTOP)
+    upload(page, "photo", photo_path)
+    expect(page.locator("#scores")).to_contain_text("happiness", timeout=20_000)
+    before = page.locator("#scores").inner_text()
     page.get_by_role("button", name="Settings: balance of expressions").click()
     slider = page.locator("#prior input[type=range]")
     expect(slider).to_be_enabled()
-    name = page.get_by_label("Repository on the Hub")
+    name = page.get_by_label("Another model")
     name.fill("user/nothing")
     name.press("Enter")
     expect(page.get_by_text("The Hub has no public model user/nothing; check its name.")).to_be_visible(timeout=20_000)
@@ -289,6 +368,9 @@ def test_another_model_is_loaded_from_the_hub_by_name(browser, server, tiny_chec
     expect(page.get_by_role("status").filter(has_text="user/tiny is in use: neutral")).to_be_visible(timeout=20_000)
     # It does not know how frequent the expressions were when it was trained.
     expect(slider).to_be_disabled()
-    upload(page, "photo", photo_path)
-    expect(page.get_by_role("status").filter(has_text="One face was found.")).to_be_visible(timeout=20_000)
+    # The photo is read again: no answer of the old model stays.
+    expect(page.locator("#scores")).not_to_have_text(before, use_inner_text=True, timeout=20_000)
+    name.fill("fer-tiny")
+    name.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="fer-tiny is in use: neutral")).to_be_visible(timeout=20_000)
     page.close()
