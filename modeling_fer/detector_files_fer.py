@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +24,32 @@ def find_files(detector: str, files: Sequence[str], checkpoint: str | Path, **op
     """
     if (PACKAGED / detector).is_dir():
         return PACKAGED / detector
+    try:
+        return _fetch(PACKAGED.name, files, checkpoint, **options)
+    except OSError:
+        # Versions up to 0.2 wrote a folder for each detector.
+        with suppress(OSError):
+            return _fetch(f"{PACKAGED.name}/{detector}", files, checkpoint, **options)
+        raise
+
+
+def _fetch(folder: str, files: Sequence[str], checkpoint: str | Path, **options: Any) -> Path:
+    """A folder of a checkpoint, with some of its files."""
     from transformers.utils import cached_file
 
-    paths = [cached_file(checkpoint, f"{PACKAGED.name}/{detector}/{name}", **options) for name in files]
+    paths = [cached_file(checkpoint, f"{folder}/{name}", **options) for name in files]
     return Path(str(paths[0])).parent
 
 
 def copy_files(folder: Path, files: Sequence[str], checkpoint: str | Path) -> None:
-    """Puts the files of a detector beside a checkpoint.
+    """Puts the files of a detector beside a checkpoint: in one folder, as transformers uploads no folders within folders.
 
     Args:
         folder: holds them, see `find_files`.
         files: their names.
         checkpoint: folder of the checkpoint.
     """
-    beside = Path(checkpoint) / PACKAGED.name / folder.name
+    beside = Path(checkpoint) / PACKAGED.name
     beside.mkdir(parents=True, exist_ok=True)
     for name in files:
         if not (beside / name).exists() or not (beside / name).samefile(folder / name):

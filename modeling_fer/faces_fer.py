@@ -160,7 +160,7 @@ def usable_cores() -> int:
 DETECTORS: dict[str, Any] = {"mtcnn": MtcnnDetector}
 """The detectors that a checkpoint may name in its preprocessor_config.json. A new one is a line here and a class like
 `MtcnnDetector`: it takes device, min_face, search_size and threads, and where it has `files`, the folder that holds them. Those lie in
-detectors/ and its name, in the package and beside a checkpoint."""
+detectors/ and its name in the package, and in detectors/ of a checkpoint."""
 
 DEFAULT_DETECTOR = "mtcnn"
 

@@ -9,12 +9,13 @@ from transformers.image_processing_backends import PilBackend
 from transformers.image_processing_utils import BatchFeature
 from transformers.image_utils import PILImageResampling, SizeDict
 from transformers.processing_utils import ImagesKwargs, Unpack
-from transformers.utils import ModelOutput
+from transformers.utils import IMAGE_PROCESSOR_NAME, ModelOutput
 
 from .detector_files_fer import PACKAGED, copy_files, find_files
 from .faces_fer import DEFAULT_DETECTOR, DETECTORS, FaceDetector, make_detector
 from .images_fer import FaceImage, is_tensor, open_image
 from .pixels_fer import PixelSettings, normalize_pixels, to_channels, to_pixels
+from .saving_fer import save_and_upload
 
 HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token")
 """What `from_pretrained` takes to find a repository's files."""
@@ -108,8 +109,12 @@ class FerImageProcessor(PilBackend):
 
     def save_pretrained(self, save_directory: str | Path, push_to_hub: bool = False, **kwargs: Any) -> Any:
         """Saves the settings, and beside them the files of the detector, for those who have not installed the package."""
+        if push_to_hub:
+            save_and_upload(self, save_directory, **kwargs)
+            return [str(Path(save_directory) / IMAGE_PROCESSOR_NAME)]
+        written = super().save_pretrained(save_directory, **kwargs)
         self.save_detector(save_directory)
-        return super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+        return written
 
     def save_detector(self, folder: str | Path) -> None:
         """Puts the files of the detector that the checkpoint names into a folder, where those who load it find them."""
@@ -183,17 +188,32 @@ class FerImageProcessor(PilBackend):
         do_normalize: bool,
         image_mean: list[float],
         image_std: list[float],
+        num_channels: int,
         contrast_percentiles: list[float] | None = None,
         return_tensors: str | None = None,
         **kwargs: Any,
     ) -> BatchFeature:
+        if not images:
+            empty = np.empty((0, num_channels, size["height"], size["width"]), np.float32)
+            return BatchFeature({"pixel_values": [] if return_tensors is None else empty}, tensor_type=return_tensors)
         prepare = _resized if do_resize else _checked
-        pixels = np.stack([prepare(image, size, resample) for image in images]) if images else np.empty((0,))
+        pixels = np.stack([prepare(image, size, resample) for image in images])
         # Divided, as training does: 1 / 255 has no exact form.
         values = pixels.astype(np.float32) / np.float32(1 / rescale_factor if do_rescale else 1)
         mean, std = (image_mean, image_std) if do_normalize else ([0.0], [1.0])
         values = normalize_pixels(values, mean, std, contrast_percentiles)
         return BatchFeature({"pixel_values": list(values)}, tensor_type=return_tensors)
+
+    def normalize_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """Crops that have the network's size already, as training keeps them -> what the network takes.
+
+        Args:
+            pixels: (n, channels, height, width), uint8 or float in [0, 1].
+
+        Returns:
+            The same shape, float32: contrast stretched, mean and deviation of the checkpoint.
+        """
+        return normalize_pixels(pixels, self.image_mean, self.image_std, self.contrast_percentiles)
 
     def post_process(
         self, outputs: ModelOutput, id2label: dict[int, str], top_k: int | None = None

@@ -9,7 +9,7 @@
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +23,13 @@ from .layers_fer import ConvLayer, DownBlock, ResidualStages, TimmBackbone, UpBl
 from .losses_fer import classification_loss, contiguity_loss, landmark_map_loss, sparsity_loss
 from .outputs_fer import FerImageClassifierOutput, FerLossTerms, FerModelOutput
 from .prior_fer import check_prior
+from .saving_fer import save_and_upload
+
+if TYPE_CHECKING:
+    # Nothing is imported here: where this package is not installed, transformers keeps only the code that this file's imports name,
+    # and `save_pretrained` finds there what the pipeline and the image processor need too.
+    from .image_processing_fer import FerImageProcessor  # noqa: F401
+    from .pipeline_fer import FacialExpressionPipeline  # noqa: F401
 
 
 class RelevanceConv(nn.Conv2d):
@@ -160,12 +167,19 @@ class FerPreTrainedModel(PreTrainedModel):
     base_model_prefix = "fer"
     main_input_name = "pixel_values"
     input_modalities = ("image",)
+    # Losses are means over a batch: transformers' Trainer has to divide them by the batches that it accumulates.
+    accepts_loss_kwargs = False
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
+    def save_pretrained(self, save_directory: str | os.PathLike[str], *, push_to_hub: bool = False, **kwargs: Any) -> None:
         """Saves weights and configuration, and beside them the code that `trust_remote_code` loads them with."""
+        main_process = kwargs.get("is_main_process", True)
+        if push_to_hub and main_process:
+            save_and_upload(self, Path(save_directory), **{"tags": self.model_tags, **kwargs})
+            return
         super().save_pretrained(save_directory, **kwargs)
-        for file in Path(__file__).parent.glob("*_fer.py"):
-            shutil.copyfile(file, Path(save_directory) / file.name)
+        if main_process:
+            for file in Path(__file__).parent.glob("*_fer.py"):
+                shutil.copyfile(file, Path(save_directory) / file.name)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -210,10 +224,44 @@ class FerModel(FerPreTrainedModel):
         return FerModelOutput(last_hidden_state=features, relevance_map=relevance_map)
 
 
+def check_labels(labels: Tensor, classes: int) -> Tensor:
+    """Labels as the loss takes them.
+
+    Args:
+        labels: (batch,), class indices, whole numbers of any kind; or (batch, classes), how much of each class.
+        classes: how many there are.
+
+    Returns:
+        The same, class indices as int64 and distributions as floats.
+
+    Raises:
+        ValueError: they are something else.
+    """
+    forms = f"class indices (batch,) or distributions (batch, {classes})"
+    if not isinstance(labels, Tensor) or labels.ndim not in (1, 2):
+        shape = f"of the shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+        raise ValueError(f"labels must be a tensor of {forms}, but here they are {shape}.")
+    if labels.ndim == 2:
+        if labels.shape[1] != classes:
+            raise ValueError(f"labels are distributions over {labels.shape[1]} classes, but this model has {classes}.")
+        return labels if labels.is_floating_point() else labels.float()
+    if labels.is_floating_point():
+        raise ValueError(f"labels of the shape {tuple(labels.shape)} are not whole numbers; they must be {forms}.")
+    # Reading the values would make an accelerator wait; there, PyTorch's own assertion catches it.
+    on_cpu = labels.device.type == "cpu" and not torch.compiler.is_compiling()
+    if on_cpu and len(labels) and not (labels.min() >= 0 and labels.max() < classes):
+        raise ValueError(
+            f"labels reach from {labels.min()} to {labels.max()}, but this model has the classes 0 to {classes - 1}."
+        )
+    return labels.long()
+
+
 class FerForImageClassification(FerPreTrainedModel):
     """The whole network: face crop to expression and relevance map, and the objective of the paper for training it."""
 
     def __init__(self, config: FerConfig):
+        # Fields may have been changed since it was made, the number of classes for one.
+        config.validate()
         super().__init__(config)
         self.fer = FerModel(config)
         self.classifier = Classifier(config, self.fer.representation.out_features)
@@ -226,7 +274,7 @@ class FerForImageClassification(FerPreTrainedModel):
         labels: Tensor | None = None,
         heatmaps: Tensor | None = None,
         heatmap_mask: Tensor | None = None,
-        auxiliary_labels: Tensor | None = None,
+        auxiliary_targets: Tensor | None = None,
         prior_strength: float | None = None,
         **kwargs: Any,
     ) -> FerImageClassifierOutput:
@@ -240,8 +288,8 @@ class FerForImageClassification(FerPreTrainedModel):
                 Target relevance maps in [0, 1], needed with `labels` for the regularizations `fully` and `hybrid`.
             heatmap_mask (`torch.Tensor` of shape `(batch,)`, *optional*):
                 True for the images that have landmarks; the others are left out of eq. 4. Or weights, see `landmark_map_loss`.
-            auxiliary_labels (`torch.Tensor`, *optional*):
-                The second label set, like `labels`; needed with them where the model has one.
+            auxiliary_targets (`torch.Tensor`, *optional*):
+                Labels of the second label set, like `labels`; needed with them where the model has one.
             prior_strength (`float`, *optional*):
                 Takes the place of the configuration's, in [0, 1]. The loss is taken before temperature and prior.
             return_dict (`bool`, *optional*):
@@ -251,13 +299,14 @@ class FerForImageClassification(FerPreTrainedModel):
         logits, auxiliary_logits = self.classifier(outputs.last_hidden_state)
         loss, loss_terms = None, None
         if labels is not None:
-            self._check_labels(labels)
+            labels = check_labels(labels, self.config.num_labels)
             loss, loss_terms = self._objective(logits, outputs.relevance_map, labels, heatmaps, heatmap_mask)
             if auxiliary_logits is not None:
-                if auxiliary_labels is None:
-                    raise ValueError("The model has a second label set; give auxiliary_labels beside labels.")
+                if auxiliary_targets is None:
+                    raise ValueError("The model has a second label set; give auxiliary_targets beside labels.")
+                auxiliary_targets = check_labels(auxiliary_targets, auxiliary_logits.shape[1])
                 loss_terms.auxiliary = auxiliary = classification_loss(
-                    auxiliary_logits.float(), auxiliary_labels, self.config.label_smoothing
+                    auxiliary_logits.float(), auxiliary_targets, self.config.label_smoothing
                 )
                 loss = loss + self.config.auxiliary_weight * auxiliary
         return FerImageClassifierOutput(
@@ -298,17 +347,6 @@ class FerForImageClassification(FerPreTrainedModel):
         """
         check_prior(strength, self.config.label_shares)
 
-    def _check_labels(self, labels: Tensor) -> None:
-        classes = self.config.num_labels
-        if labels.ndim == 2 and labels.shape[1] != classes:
-            raise ValueError(f"labels are distributions over {labels.shape[1]} classes, but this model has {classes}.")
-        # Reading the values would make an accelerator wait; there, PyTorch's own assertion catches it.
-        on_cpu = labels.device.type == "cpu" and not torch.compiler.is_compiling()
-        if labels.ndim == 1 and on_cpu and not (labels.min() >= 0 and labels.max() < classes):
-            raise ValueError(
-                f"labels reach from {labels.min()} to {labels.max()}, but this model has the classes 0 to {classes - 1}."
-            )
-
     def _objective(
         self,
         logits: Tensor,
@@ -330,7 +368,7 @@ class FerForImageClassification(FerPreTrainedModel):
             if heatmaps is None:
                 raise ValueError(
                     f"The regularization {config.regularization!r} needs heatmaps beside labels; give them, with a "
-                    "heatmap_mask where some images have none, or configure 'weakly' or 'none'."
+                    "heatmap_mask where some images have none, or load the model with regularization='weakly' or 'none'."
                 )
             weight = config.hybrid_fully_weight if config.regularization == "hybrid" else 1.0
             terms.landmark_map = landmark_map = landmark_map_loss(relevance_map, heatmaps, heatmap_mask)

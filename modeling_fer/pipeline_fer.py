@@ -1,8 +1,10 @@
 """The pipeline of transformers over `FaceReader`: photo to faces, expressions and relevance maps in one call."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from .images_fer import FaceImage
 from .inputs_fer import answer_all
 from .network_fer import NetworkAnswer
 from .reading_fer import CutPhoto, FaceReader, ReadOptions
+from .saving_fer import save_and_upload
 
 READ_OPTIONS = {option.name for option in fields(ReadOptions)}
 
@@ -105,6 +108,13 @@ class FacialExpressionPipeline(Pipeline):
             ReadOptions(**options),
             detector,
         )
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], *, push_to_hub: bool = False, **kwargs: Any) -> None:
+        """Saves the model and the image processor, with the code and the detector that they need where the package is not installed."""
+        if push_to_hub:
+            save_and_upload(self, Path(save_directory), **kwargs)
+        else:
+            super().save_pretrained(save_directory, **kwargs)
 
     def _prepare(self, crops: list[Image.Image]) -> np.ndarray:
         return np.stack(self.image_processor(crops, return_tensors="np").pixel_values)

@@ -1,4 +1,4 @@
-"""A process that sees chosen packages only, and loads a checkpoint with `trust_remote_code`.
+"""A process that sees chosen packages only, loads a checkpoint with `trust_remote_code`, saves it in three ways, and loads those.
 
 Its import path holds links to what those packages need, by their own metadata, and nothing else.
 """
@@ -18,6 +18,7 @@ import importlib.util, json, sys
 import numpy as np, torch
 from PIL import Image
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageClassification, pipeline
+from transformers import Trainer, TrainingArguments
 
 folder, photo = sys.argv[1:3]
 assert importlib.util.find_spec("modeling_fer") is None, "the package must not be importable here"
@@ -32,14 +33,24 @@ with torch.inference_mode():
 assert torch.equal(outputs.relevance_map, relevance_map)
 fer = pipeline("facial-expression-recognition", model=folder, trust_remote_code=True, device="cpu")
 given = fer(photo, boxes=[(182, 62, 267, 175)])
-try:
-    found = [face["box"]["xmin"] for face in fer(photo)]
-except ImportError as error:
-    found = str(error)
-model.save_pretrained(sys.argv[3])
-processor.save_pretrained(sys.argv[3])
+def find(pipe):
+    try:
+        return [face["box"]["xmin"] for face in pipe(photo)]
+    except ImportError as error:
+        return str(error)
+found = find(fer)
+model.save_pretrained("again")
+processor.save_pretrained("again")
+trained = AutoModelForImageClassification.from_pretrained(folder, trust_remote_code=True)
+Trainer(trained, TrainingArguments("run", report_to="none", use_cpu=True), processing_class=processor).save_model("trained")
+fer.save_pretrained("piped")
+saved = {}
+for name in ("again", "trained", "piped"):
+    pipe = pipeline("facial-expression-recognition", model=name, trust_remote_code=True, device="cpu")
+    assert type(pipe.model).__module__.split(".")[1] == name, type(pipe.model).__module__
+    saved[name] = find(pipe)
 print(json.dumps({"type": config.model_type, "module": type(model).__module__, "logits": outputs.logits.tolist(),
-    "boxed": given[0]["expressions"][0], "found": found}))
+    "boxed": given[0]["expressions"][0], "found": found, "saved": saved}))
 """
 
 
@@ -74,7 +85,7 @@ def make_import_path(folder: Path, names: list[str]) -> Path:
 
 def run_cleanly(checkpoint: Path | str, photo: Path, path: Path, home: Path, **more: str) -> dict:
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "HF_HOME": str(home), "PYTHONPATH": str(path), **more}
-    command = [sys.executable, "-S", "-c", SCRIPT, str(checkpoint), str(photo), str(home / "again")]
+    command = [sys.executable, "-S", "-c", SCRIPT, str(checkpoint), str(photo)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=home)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
