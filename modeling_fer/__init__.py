@@ -3,9 +3,14 @@
 `load` gives a reader of faces, which needs neither torch nor transformers. Where those are installed, importing the package registers
 its classes with transformers, so that `AutoModelForImageClassification.from_pretrained` and `pipeline("facial-expression-recognition")`
 load its checkpoints without `trust_remote_code`.
+
+Always there: Crop, Face, FaceCropper, FaceDetector, FaceReader, MtcnnDetector, ReadFace, checkpoint_folder, load, make_detector.
+With the extra `torch`: FacialExpressionPipeline, FerConfig, FerForImageClassification, FerImageProcessor, FerModel.
+With the extra `train`: ExpressionMetrics, Recipe, Trainer, read_recipe.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from modeling_fer.registration_hook import register_with_transformers
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
     from modeling_fer.training.recipe import Recipe, read_recipe
     from modeling_fer.training.trainer import Trainer
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
 
 # Names are imported when they are asked for: a command, a page or a script pays for what it uses.
 _LIGHT = {
@@ -53,6 +58,11 @@ _TRAIN = {
     "read_recipe": "training.recipe",
 }
 _EXTRAS = {"torch": _TORCH, "train": _TRAIN}
+_PACKAGES = {
+    "torch": ("torch", "transformers"),
+    "train": ("torch", "transformers", "accelerate", "datasets", "evaluate", "sklearn"),
+}
+"""What the names of an extra import."""
 
 __all__ = [
     "Crop",
@@ -76,7 +86,16 @@ __all__ = [
     "read_recipe",
 ]
 
+if not TYPE_CHECKING:
+    # `import *`, `dir` and `help` ask for every name that is listed, and are to work without the extras.
+    _LACKING = [extra for extra, packages in _PACKAGES.items() if not all(map(find_spec, packages))]
+    __all__ = [name for name in __all__ if not any(name in _EXTRAS[extra] for extra in _LACKING)]
+
 register_with_transformers()
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def __getattr__(name: str) -> Any:

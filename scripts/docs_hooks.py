@@ -43,21 +43,39 @@ def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
     return re.sub(r"\(<code>(`[^<]*)</code>\)", lambda found: f"(<code>{re.sub('[`*]', '', found[1])}</code>)", html)
 
 
+def on_post_page(output: str, page: Any, config: Any) -> str:
+    """A whole page; MkDocs calls it for each."""
+    return without_facts(output)
+
+
+def on_post_template(output_content: str, template_name: str, config: Any) -> str:
+    """A file that is no page, as the one for missing addresses; MkDocs calls it for each."""
+    return without_facts(output_content)
+
+
+def without_facts(html: str) -> str:
+    """HTML without the mark by which the theme asks GitHub for the stars of the repository: the site loads nothing from elsewhere."""
+    return html.replace(' data-md-component="source"', "")
+
+
 def without_header(text: str) -> str:
     """Markdown without the YAML that a model card begins with."""
     return re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL)
 
 
 def relink(text: str, repository: str) -> str:
-    """Turns links from the repository's root to pages and pictures of the site, or to the repository on the web.
+    """Turns links from the repository's root to pages and pictures of the site, or to the repository on the web. Pictures that are
+    taken from the web, as on a model card, are the site's own too.
 
     Args:
         text: Markdown that lies in the root.
         repository: address of the repository.
     """
 
+    pictures = f"{repository.replace('github.com', 'raw.githubusercontent.com')}/main/"
+
     def turn(found: re.Match[str]) -> str:
-        target = found[1]
+        target = found[1].removeprefix(pictures)
         path, _, anchor = target.partition("#")
         if "://" in target or not path:
             return found[0]

@@ -8,6 +8,7 @@ import tomllib
 import pytest
 import yaml
 from helpers import ROOT
+from packaging.version import Version
 
 import modeling_fer
 
@@ -27,19 +28,36 @@ def test_files_fit_their_schema(schema, file):
     assert done.returncode == 0, done.stdout
 
 
-def test_the_citation_names_the_version_and_the_addresses_of_the_package():
+def released_version() -> str:
+    """The version of the last release: the newest one that CHANGELOG has a dated section for."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    return re.findall(r"^## \[(.+?)\] - \d{4}-\d\d-\d\d$", text, re.MULTILINE)[0]
+
+
+def test_the_version_is_that_of_the_last_release_or_a_later_one_in_development():
+    version, released = Version(modeling_fer.__version__), Version(released_version())
+    assert version == released or (version.is_devrelease and version > released)
+
+
+def test_unreleased_changes_are_not_called_a_release():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    unreleased = re.search(r"^## \[Unreleased\]\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    assert unreleased and (Version(modeling_fer.__version__).is_devrelease or not unreleased[1].strip())
+
+
+def test_the_citation_names_the_release_and_the_addresses_of_the_package():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert citation["version"] == modeling_fer.__version__
+    assert citation["version"] == released_version()
     assert citation["repository-code"] == project["urls"]["Source"]
     assert citation["license"] == project["license"]
     assert f"https://doi.org/{citation['preferred-citation']['doi']}" == project["urls"]["Paper"]
 
 
-def test_the_changelog_has_a_dated_section_for_the_version():
+def test_the_changelog_has_dated_sections_below_what_is_not_released():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     versions = re.findall(r"^## \[(.+?)\](?: - (\d{4}-\d\d-\d\d))?$", text, re.MULTILINE)
-    assert [version for version, _ in versions[:2]] == ["Unreleased", modeling_fer.__version__]
+    assert [version for version, _ in versions[:2]] == ["Unreleased", released_version()]
     assert all(date for _, date in versions[1:])
 
 

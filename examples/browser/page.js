@@ -10,6 +10,7 @@ const DETECTOR = ["model/pnet.onnx", "model/rnet.onnx", "model/onet.onnx"];
 const LONGEST_SIDE = 2000; // of the photo that is searched, in pixels; larger ones are reduced
 const SMALLEST_BOX = 16; // that can be drawn, in pixels of that photo
 const ORANGE = "#c2410c";
+const DRAW = "Draw or move the box.";
 
 const element = (name) => document.getElementById(name);
 const [input, picture, draw, how] = ["photo", "picture", "draw", "how"].map(element);
@@ -46,7 +47,15 @@ async function loadNetwork() {
 input.addEventListener("change", () => {
   if (input.files.length) perform("Opening the photo.", () => openPhoto(input.files[0]));
 });
-draw.addEventListener("click", () => setDrawing(draw.getAttribute("aria-pressed") === "false"));
+draw.addEventListener("click", () => {
+  const on = draw.getAttribute("aria-pressed") === "false";
+  setDrawing(on);
+  if (on) return perform(DRAW, showBox);
+  if (!element("answers").hidden) return;
+  // Given up before a box was read: back to the faces that the detector finds.
+  drawPhoto([]);
+  perform("Looking for faces.", searchPhoto);
+});
 element("opacity").addEventListener("input", showOpacity);
 
 // Does one thing after the other. A task gives the sentence that is said when it is done; what goes wrong is one, too.
@@ -205,8 +214,14 @@ function setDrawing(on) {
   if (!on) return;
   const side = Math.min(photo.width, photo.height) / 2;
   box = [(photo.width - side) / 2, (photo.height - side) / 2, (photo.width + side) / 2, (photo.height + side) / 2];
-  drawPhoto([{ box }]);
   picture.focus();
+}
+
+// The box alone: what was read before is not about it.
+async function showBox() {
+  drawPhoto([{ box }]);
+  showFaces([]);
+  return DRAW;
 }
 
 function readDrawn() {

@@ -20,7 +20,7 @@ def write_folder(what: str, folder: Path, repository: str, results: Path | None,
     Args:
         what: one of `KINDS`.
         folder: run folder or checkpoint; or the folder of a release, a prepared data set or the Space.
-        repository: `user/name`, for the model's card.
+        repository: `user/name`, for the card of a model or release.
         results: results file of the model, for its card.
         release: where it is written; release/ in the run, or a folder in build/, if None.
 
@@ -46,7 +46,7 @@ def write_folder(what: str, folder: Path, repository: str, results: Path | None,
             if release is not None:
                 raise ValueError(f"{checkpoint} has its code already and is sent as it lies; leave out --release.")
             return checkpoint
-        complete_checkpoint(checkpoint, target := release or Path("build") / checkpoint.name)
+        complete_checkpoint(checkpoint, target := release or Path("build") / checkpoint.name, repository)
         return target
     if what == "space":
         release_space(folder, target := release or Path("build/space"))

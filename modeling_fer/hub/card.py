@@ -28,6 +28,8 @@ METRICS = {
 """The metrics of a results file that go into the card, with the Hub's name for each and one to be read."""
 LIBRARIES = ("torch", "transformers", "accelerate", "datasets")
 TAGS = ("facial-expression-recognition", "relevance-map", "fer")
+PLACEHOLDER = "path/or/repository"
+"""What stands in the card of the bundled checkpoints for the repository that they are pushed to."""
 
 
 def eval_results(results: Sequence[Result]) -> list[EvalResult]:

@@ -39,7 +39,7 @@ class Push:
     revision: str = "main"
     tag: str | None = None
     ignored: tuple[str, ...] = field(
-        default=("report/*.png", "report/plan.json", "work/*", "*/__pycache__/*", "__pycache__/*", ".*")
+        default=("report/*.png", "report/plan.json", "work/*", "*/__pycache__/*", "__pycache__/*", ".*", "*/.*")
     )
 
     def __post_init__(self) -> None:
@@ -51,8 +51,8 @@ class Push:
 
 def list_files(push: Push) -> list[Path]:
     """What would be sent, relative to the folder."""
-    files = (file.relative_to(push.folder) for file in sorted(push.folder.rglob("*")) if file.is_file())
-    return [file for file in files if not any(fnmatch(str(file), pattern) for pattern in push.ignored)]
+    files = (file.relative_to(push.folder).as_posix() for file in sorted(push.folder.rglob("*")) if file.is_file())
+    return [Path(file) for file in files if not any(fnmatch(file, pattern) for pattern in push.ignored)]
 
 
 @contextmanager
@@ -82,6 +82,11 @@ def explained(push: Push) -> Iterator[None]:
         raise ConnectionError(
             f"The Hub cannot be reached ({error.__cause__ or error or type(error).__name__}). {whole}"
         ) from error
+    # Large files go by hf_xet, which raises Python's own errors. One that names a file is about the user's disk.
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise ConnectionError(f"The upload to {push.repository} failed ({error}). {whole}") from error
 
 
 def upload(push: Push) -> str:

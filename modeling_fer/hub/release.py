@@ -4,17 +4,18 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from modeling_fer.configuration_fer import FerConfig
 from modeling_fer.exporting.export import export_checkpoint, export_linked
-from modeling_fer.hub.card import render_card
+from modeling_fer.hub.card import PLACEHOLDER, render_card
 from modeling_fer.image_processing_fer import FerImageProcessor
 from modeling_fer.inference.loading import Checkpoint, load_checkpoint
 from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.training.measurement import Result
 
 PACKAGE = Path(__file__).parents[1]
+LICENSE = PACKAGE / "LICENSE"
+"""Of the code. It lies in the package, as a clone and a wheel keep the one beside it in different places."""
+
 MODEL_MARKS = ("README.md", "config.json", "modeling_fer.py")
 SPACE_MARKS = ("app.py", "modeling_fer")
 """What every release of a checkpoint, and of the Space, holds."""
@@ -86,7 +87,7 @@ def write_release(
 def release_run(
     run: str | Path, name: str, folder: str | Path, results: Sequence[Result] = (), picture: str | Path | None = None
 ) -> None:
-    """Writes the release of a run folder's best epoch, or of a checkpoint, with the card of the run.
+    """Writes the release of a run folder's best epoch, or of a checkpoint, with the card of the run and the licence of the code.
 
     Args:
         run: a run folder, or a checkpoint.
@@ -110,14 +111,16 @@ def release_run(
     config = FerConfig.from_pretrained(checkpoint)
     card = render_card(name, config, results, recipe.read_text(encoding="utf-8") if recipe.is_file() else "")
     write_release(checkpoint, card, folder, picture)
+    shutil.copyfile(LICENSE, Path(folder) / LICENSE.name)
 
 
-def complete_checkpoint(checkpoint: str | Path, folder: str | Path) -> None:
-    """Writes a checkpoint that has a card already, as the bundled ones have, with the code and the detector that travel.
+def complete_checkpoint(checkpoint: str | Path, folder: str | Path, repository: str = PLACEHOLDER) -> None:
+    """Writes a checkpoint that has a card already, as the bundled ones have, with the code that travels, its licence and the detector.
 
     Args:
         checkpoint: folder of the checkpoint.
         folder: where the release is written; it is made, or the files of an earlier release are replaced.
+        repository: `user/name`, which the card then says in place of the placeholder.
 
     Raises:
         FileNotFoundError: there is no checkpoint.
@@ -130,6 +133,10 @@ def complete_checkpoint(checkpoint: str | Path, folder: str | Path) -> None:
     shutil.copytree(checkpoint, folder, dirs_exist_ok=True)
     for file in PACKAGE.glob("*_fer.py"):
         shutil.copyfile(file, Path(folder) / file.name)
+    shutil.copyfile(LICENSE, Path(folder) / LICENSE.name)
+    card = Path(folder) / "README.md"
+    if card.is_file():
+        card.write_text(card.read_text(encoding="utf-8").replace(PLACEHOLDER, repository), encoding="utf-8")
     loaded = load_checkpoint(checkpoint)
     loaded.image_processor.save_detector(folder)
     export_checkpoint(loaded, folder)
@@ -154,27 +161,5 @@ def release_space(space: str | Path, folder: str | Path) -> None:
     if Path(folder).is_dir():
         shutil.rmtree(folder)
     shutil.copytree(space, folder, ignore=left_out)
+    shutil.copyfile(LICENSE, Path(folder) / LICENSE.name)
     shutil.copytree(PACKAGE, Path(folder) / "modeling_fer", ignore=left_out)
-
-
-@torch.no_grad()
-def average_weights(models: Sequence[FerForImageClassification], weights: Sequence[float]) -> FerForImageClassification:
-    """The weighted average of networks of one architecture (Wortsman et al., "Model soups", ICML 2022).
-
-    Args:
-        models: the networks; the last one takes the average and is returned.
-        weights: how much each counts, at least 0; they need not sum to 1.
-
-    Raises:
-        ValueError: there are not as many weights as networks, all are zero, or the networks differ in shape.
-    """
-    if len(weights) != len(models) or min(weights) < 0 or sum(weights) == 0:
-        raise ValueError(f"{len(models)} checkpoints need as many weights of at least 0, one of them positive, not {weights}.")
-    states = [model.state_dict() for model in models]
-    for key, value in states[-1].items():
-        shapes = {tuple(state[key].shape) if key in state else None for state in states}
-        if len(shapes) > 1:
-            raise ValueError(f"The checkpoints differ in {key}; only networks of one architecture can be averaged.")
-        if value.is_floating_point():
-            value.copy_(sum(weight * state[key] for weight, state in zip(weights, states, strict=True)) / sum(weights))
-    return models[-1]

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from importlib import import_module
@@ -13,8 +14,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import pytest
+from benchmark_space import find_chromium
+from browser_example import served
 from helpers import ROOT
 from markdown_it import MarkdownIt
+from playwright.sync_api import Browser, sync_playwright
 
 import modeling_fer
 
@@ -76,6 +80,45 @@ def test_no_link_is_dead(site, pages):
     assert dead == []
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if find_chromium() is None:
+        pytest.skip("no Chromium is installed (apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def test_the_site_loads_nothing_from_elsewhere(site, browser):
+    page = browser.new_page()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    with served(site) as address:
+        for name in ("", "card/", "results/", "start/web/"):
+            page.goto(f"{address}{name}", wait_until="load")
+            # Pictures further down are loaded when they come into sight.
+            page.evaluate("document.querySelectorAll('img').forEach((image) => (image.loading = 'eager'))")
+            page.wait_for_load_state("networkidle")
+    page.close()
+    assert [url for url in requests if not url.startswith((address, "data:", "blob:"))] == []
+    assert {f"{address}robustness.png", f"{address}reliability.png"} <= set(requests)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_letters_and_links_stand_out(site, browser, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")
+    page = browser.new_page(color_scheme=scheme)
+    rules = {"runOnly": ["color-contrast", "link-in-text-block"]}
+    found = []
+    with served(site) as address:
+        for name in ("", "card/", "start/web/"):
+            page.goto(f"{address}{name}")
+            found += axe.Axe().run(page, options=rules).response["violations"]
+    page.close()
+    assert [(one["id"], node["target"]) for one in found for node in one["nodes"]] == []
+
+
 def public_names(file: Path) -> list[str]:
     """The classes and functions of a module that do not begin with an underscore."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -103,7 +146,9 @@ def test_what_the_package_offers_is_in_the_reference(site, pages):
 
 def test_arguments_and_examples_of_the_reference_are_read_as_they_are_meant(site):
     """One entry for each name, and examples as code, where Markdown takes `>>>` for quotations."""
-    for file in (site / "reference").rglob("*.html"):
+    files = list((site / "reference").rglob("*.html"))
+    assert files
+    for file in files:
         text = file.read_text(encoding="utf-8")
         assert "<blockquote>" not in text, file
         assert not re.findall(r"<code>\w+,</code>|<strong>\w+,</strong>", text), file

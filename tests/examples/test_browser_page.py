@@ -89,3 +89,21 @@ def test_without_the_detector_a_box_is_drawn(browser, site, photo_path, tmp_path
         page.keyboard.press("ArrowUp")
         expect(page.get_by_role("status")).to_have_text("The face in the box was read.")
         page.close()
+
+
+@in_browser
+def test_a_new_box_is_not_shown_with_the_answers_of_before(page, photo_path):
+    answers, status = page.locator("#answers"), page.get_by_role("status")
+    choose(page, photo_path, "One face was found.")
+    expect(answers).to_be_visible()
+    button = page.get_by_role("button", name="Draw a box yourself")
+    button.click()
+    expect(status).to_have_text("Draw or move the box.")
+    expect(answers).to_be_hidden()
+    button.click()
+    expect(status).to_have_text("One face was found.", timeout=60_000)
+    expect(answers).to_be_visible()
+    button.click()
+    page.keyboard.press("ArrowUp")
+    expect(status).to_have_text("The face in the box was read.", timeout=60_000)
+    expect(answers).to_be_visible()

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,20 +15,11 @@ from helpers import ROOT, fer, limit_file_size, plain, save, write_prepared
 from hub_server import TOKEN, serve
 from huggingface_hub import ModelCard, constants
 from packaging.requirements import Requirement
+from pages import read_blocks
 
 from modeling_fer import FerForImageClassification, FerImageProcessor, checkpoint_folder
+from modeling_fer.hub.card import PLACEHOLDER
 from modeling_fer.hub.push import Push, upload
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    """A server that this process takes for the Hub, with a token that may write there."""
-    with serve() as hub:
-        monkeypatch.setattr(constants, "ENDPOINT", hub.address)
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
-        yield hub
 
 
 def environment(hub, home: Path) -> dict[str, str]:
@@ -45,6 +38,9 @@ def folder(tmp_path) -> Path:
     (tmp_path / "release").mkdir()
     (tmp_path / "release/README.md").write_text("# tiny")
     (tmp_path / "release/model.safetensors").write_bytes(bytes(range(256)) * 400)
+    for hidden in (".DS_Store", "data/.DS_Store", "data/.ipynb_checkpoints/a"):
+        (tmp_path / "release" / hidden).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "release" / hidden).touch()
     (tmp_path / "release/__pycache__").mkdir()
     (tmp_path / "release/__pycache__/code.pyc").write_bytes(b"0")
     return tmp_path / "release"
@@ -125,6 +121,24 @@ def test_a_server_that_nobody_runs_is_one_sentence(folder, monkeypatch):
     assert "The Hub cannot be reached" in push(folder)
 
 
+def test_a_failed_upload_of_large_files_by_the_default_path_is_one_sentence(hub, folder, monkeypatch):
+    """The server knows nothing of xet, and answers its first request with 404."""
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    sentence = push(folder)
+    assert "The upload to user/tiny failed" in sentence and "404" in sentence
+    assert "Nothing was published" in sentence and "the same command tries again" in sentence
+    assert files(hub) == {}
+
+
+def test_a_file_that_cannot_be_read_is_no_fault_of_the_hub(hub, folder, monkeypatch):
+    def refuse(push: Push) -> None:
+        raise PermissionError(13, "Permission denied", str(folder / "README.md"))
+
+    monkeypatch.setattr("modeling_fer.hub.push.send", refuse)
+    with pytest.raises(PermissionError, match="README.md"):
+        upload(Push(folder, "user/tiny"))
+
+
 def test_a_prepared_data_set_is_pushed_and_read_back(hub, tmp_path):
     for number in range(6):
         save(tmp_path / "raw" / ("smile" if number % 2 else "frown") / f"{number}.png", size=40)
@@ -155,11 +169,11 @@ def test_a_pushed_release_loads_from_the_server_in_a_clean_environment(hub, phot
     done = fer("push", "release", "fer-base", "user/fer", "--release", tmp_path / "release")
     assert done.returncode == 0, done.stderr
     sent = files(hub, key="models/user/fer")
-    assert sent["README.md"] == (checkpoint_folder() / "README.md").read_bytes()
+    assert sent["LICENSE"] == (ROOT / "LICENSE").read_bytes()
     code = {path.name for path in (ROOT / "modeling_fer").glob("*_fer.py")}
-    detector = {f"detectors/mtcnn/{path.name}" for path in (ROOT / "modeling_fer/detectors/mtcnn").iterdir()}
-    assert set(sent) == code | detector | {path.name for path in checkpoint_folder().iterdir()}
-    path = make_import_path(tmp_path / "packages", ["torch", "transformers", "pillow", "numpy"])
+    detector = {f"detectors/{path.name}" for path in (ROOT / "modeling_fer/detectors/mtcnn").iterdir()}
+    assert set(sent) == code | detector | {"LICENSE"} | {path.name for path in checkpoint_folder().iterdir()}
+    path = make_import_path(tmp_path / "packages", ["torch", "transformers", "accelerate", "pillow", "numpy"])
     settings = {"HF_ENDPOINT": hub.address, "HF_HUB_DISABLE_XET": "1"}
     result = run_cleanly("user/fer", photo_path, path, tmp_path, **settings)
     assert result["type"] == "fer" and result["boxed"]["label"] == "happiness"
@@ -167,6 +181,33 @@ def test_a_pushed_release_loads_from_the_server_in_a_clean_environment(hub, phot
     sent = len(hub.requests)
     run_cleanly("user/fer", photo_path, path, tmp_path, **settings)
     assert not [request for request in hub.requests[sent:] if request.startswith("GET") and "safetensors" in request]
+
+
+def read_use(card: Path) -> tuple[str, str]:
+    """The first two blocks of code on a card: what to install, and what to run."""
+    install, code = [block for block in read_blocks(card) if block.language in ("bash", "python")][:2]
+    assert (install.language, code.language) == ("bash", "python")
+    return install.code, code.code
+
+
+def test_the_code_on_a_card_installs_what_it_needs_and_names_the_repository(run, tmp_path):
+    for command in (["release", "fer-tiny"], ["model", run]):
+        target = tmp_path / command[0]
+        done = fer("push", *command, "me/it", "--dry-run", "--release", target)
+        assert done.returncode == 0, done.stderr
+        install, code = read_use(target / "README.md")
+        [needed] = [word for word in shlex.split(install) if word.startswith("transformers")]
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        assert needed in project["optional-dependencies"]["torch"]
+        assert 'model="me/it", trust_remote_code=True' in code
+        assert PLACEHOLDER not in (target / "README.md").read_text(encoding="utf-8")
+        assert (target / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+@pytest.mark.parametrize("card", ["model_card.md", "modeling_fer/hub/card_template.md"])
+def test_cards_warn_of_the_task_that_takes_crops_alone(card):
+    text = (ROOT / card).read_text(encoding="utf-8")
+    assert 'Not for photos: `pipeline("image-classification")`' in text.partition("## Results")[0]
 
 
 LOAD = """
@@ -202,6 +243,7 @@ def test_the_space_is_pushed_with_the_package_and_needs_only_its_requirements(hu
     done = fer("push", "space", ROOT / "space", "user/page", "--release", release)
     assert done.returncode == 0, done.stderr
     sent = files(hub, key="spaces/user/page")
+    assert sent["LICENSE"] == (ROOT / "LICENSE").read_bytes()
     assert {"app.py", "README.md", "requirements.txt", "modeling_fer/checkpoints/fer-base/model.safetensors"} <= set(sent)
     names = [Requirement(line).name for line in sent["requirements.txt"].decode().splitlines()]
     path = make_import_path(tmp_path / "packages", names)

@@ -63,6 +63,20 @@ def test_names_that_need_torch_say_what_to_run():
     assert second == "modeling_fer.Trainer needs transformers, which is not installed; run: pip install 'modeling-fer[train]'"
 
 
+STAR = """
+import modeling_fer, pydoc
+from modeling_fer import *
+print(load.__name__, "Trainer" in globals(), "FerModel" in globals(), "Trainer" in dir(modeling_fer), "load" in dir(modeling_fer))
+print("make_detector" in pydoc.render_doc(modeling_fer).partition("PACKAGE CONTENTS")[0])
+"""
+
+
+@pytest.mark.parametrize(("blocked", "there"), [(BLOCKED, False), ("", True)], ids=["light", "whole"])
+def test_a_star_and_dir_give_the_names_that_are_there(blocked, there):
+    done = subprocess.run([sys.executable, "-c", blocked + STAR], capture_output=True, text=True)
+    assert done.stdout == f"load {there} {there} {there} True\nTrue\n", done.stderr
+
+
 def test_the_command_without_torch(photo_path, tiny_checkpoint, tmp_path):
     script = "import modeling_fer_cli; modeling_fer_cli.app()"
     done = run_blocked(script, "predict", photo_path, "--no-detect", "--output", tmp_path / "faces.csv")
@@ -84,6 +98,7 @@ def test_registration_follows_transformers_in_either_order():
         "import sys, modeling_fer; assert 'transformers' not in sys.modules; from transformers import AutoConfig",
         "from transformers import AutoConfig; import modeling_fer",
         "from modeling_fer import FerConfig; from transformers import AutoConfig",
+        "import modeling_fer, importlib.util; importlib.util.find_spec('transformers'); from transformers import AutoConfig",
         "import modeling_fer.configuration_fer, modeling_fer.registration; from transformers import AutoConfig",
     ):
         done = subprocess.run([sys.executable, "-c", f"{lines}; {show}"], capture_output=True, text=True)

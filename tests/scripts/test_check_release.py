@@ -12,16 +12,26 @@ from helpers import write
 FILES = ("modeling_fer/__init__.py", "modeling_fer/py.typed", "modeling_fer/recipes/one.yaml", "modeling_fer_cli/__init__.py")
 
 
-def write_archives(folder: Path, names: tuple[str, ...] = FILES, readme: str = "Read [more](https://example.org).") -> Archives:
+BESIDE = ("CHANGELOG.md", "CITATION.cff", "LICENSE", "README.md", "pyproject.toml")
+
+
+def write_archives(
+    folder: Path,
+    names: tuple[str, ...] = FILES,
+    readme: str = "Read [more](https://example.org).",
+    version: str = "1.0.0",
+    source: tuple[str, ...] = (*FILES, *BESIDE),
+) -> Archives:
     """Archives as a build leaves them."""
-    wheel, sdist = folder / "modeling_fer-1.0.0-py3-none-any.whl", folder / "modeling_fer-1.0.0.tar.gz"
+    wheel, sdist = folder / f"modeling_fer-{version}-py3-none-any.whl", folder / f"modeling_fer-{version}.tar.gz"
     with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("modeling_fer-1.0.0.dist-info/METADATA", f"Name: modeling-fer\nVersion: 1.0.0\n\n{readme}\n")
+        metadata = f"Name: modeling-fer\nVersion: {version}\n\n{readme}\n"
+        archive.writestr(f"modeling_fer-{version}.dist-info/METADATA", metadata)
         for name in names:
             archive.writestr(name, "")
     with tarfile.open(sdist, "w:gz") as archive:
-        for name in ("LICENSE", "README.md", "pyproject.toml"):
-            archive.addfile(tarfile.TarInfo(f"modeling_fer-1.0.0/{name}"), io.BytesIO())
+        for name in source:
+            archive.addfile(tarfile.TarInfo(f"modeling_fer-{version}/{name}"), io.BytesIO())
     return Archives(wheel, sdist)
 
 
@@ -46,6 +56,19 @@ def test_what_is_missing_or_foreign_is_named(tmp_path, source):
         "The wheel holds modeling_fer/faces.parquet, which does not belong there.",
         "The wheel holds tests/test_all.py, which does not belong there.",
     ]
+
+
+def test_the_sdist_holds_the_packages_and_no_tests(tmp_path, source):
+    archives = write_archives(tmp_path, source=(*FILES[1:], *BESIDE[1:], "tests/test_faces.py"))
+    assert find_faults(archives, source) == [
+        "The sdist lacks CHANGELOG.md.",
+        "The sdist lacks modeling_fer/__init__.py.",
+        "The sdist holds tests, which need the whole repository; MANIFEST.in is to leave them out.",
+    ]
+
+
+def test_between_releases_the_texts_name_the_last_one(tmp_path, source):
+    assert find_faults(write_archives(tmp_path, version="1.1.0.dev0"), source) == []
 
 
 def test_versions_must_agree_and_the_changelog_be_dated(tmp_path, source):
