@@ -14,7 +14,7 @@ from modeling_fer.inference.tracking import TrackSummary
 from modeling_fer.inference.visualization import color_map, cut_crop
 
 CROP_SIZE = 288
-POSSIBLE = "Rare expressions count as possible sooner, so that each is missed in at most one of ten faces that show it."
+POSSIBLE = "Rare expressions count as possible sooner, so that each is missed in about one of ten faces that show it."
 COVERAGE = 0.9
 """How often the sets of expressions that are shown hold the right one."""
 

@@ -8,7 +8,8 @@ import pytest
 from helpers import fer, write_clip
 from predictions import read_rows, shown_times
 
-from modeling_fer.inference.video import Clock, read_frames
+from modeling_fer.inference.clock import Clock
+from modeling_fer.inference.video import read_frames
 
 
 def join(path: Path, *parts: Path) -> Path:
