@@ -68,8 +68,8 @@ def test_the_page_shows_a_photo_again_when_the_slider_moves(photo_path):
     from photo_tab import show_photo
     from settings import choose_model
 
-    outputs = [show_photo(str(photo_path), "", prior) for prior in (0.0, 1.0)]
-    plain, level = (output[-2] for output in outputs)
+    outputs = [show_photo(str(photo_path), "", prior, None, 0) for prior in (0.0, 1.0)]
+    plain, level = (output[-4] for output in outputs)
     assert level["contempt"] > plain["contempt"]
     repository, _, slider = choose_model("", "other/model")
     assert repository == "" and slider.value == load_reader("").prior and slider.interactive
