@@ -66,7 +66,7 @@ class BentConv(nn.Module):
 
 
 class PooledConv(nn.Module):
-    """Convolution, PReLU and maximum pooling, of which the pooling comes first, so that the PReLU has fewer values to see. It pays in
+    """Convolution, PReLU and maximum pooling; the pooling comes first, so that the PReLU has fewer values to see. It pays in
     the first layer of a network, where the convolution is cheap and its result large.
 
     A PReLU f whose slope is not negative never falls, and then max f(z) = f(max z). One with a negative slope a is max(z, az), and its

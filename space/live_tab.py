@@ -37,7 +37,7 @@ WATCH_CAMERA = """() => {
         throw error;
     });
 }"""
-"""Says on the page why a camera does not open, of which Gradio says nothing."""
+"""Says on the page why a camera does not open; Gradio says nothing of it."""
 
 
 def show_frame(

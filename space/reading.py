@@ -104,7 +104,7 @@ class LiveSession:
     told: float = -math.inf
 
     def is_due(self) -> bool:
-        """Whether the bars are to be shown anew: a few times a second, as drawing them takes the browser as long as a frame does."""
+        """Whether the bars are to be drawn again: a few times a second, as drawing them takes the browser as long as a frame does."""
         if monotonic() - self.told < BARS_SECONDS:
             return False
         self.told = monotonic()

@@ -41,6 +41,6 @@ def load_labelled(path: str | Path, split: str, target: str = "label", label_vot
     if split == "validation" and split not in splits:
         splits = load_prepared(path)
     if split not in splits:
-        held_out = " (a part of which is 'validation')" if list(splits) == ["train"] else ""
+        held_out = " (a part of it is 'validation')" if list(splits) == ["train"] else ""
         raise ValueError(f"{path} has no split {split!r}; it has {', '.join(splits)}{held_out}; 'all' takes every image.")
     return choose_target(splits[split], target, label_votes)

@@ -136,7 +136,7 @@ def describe_cutting(source: Source, settings: PrepareSettings) -> str:
 
 
 def describe(dataset: Dataset) -> str:
-    """One line: how many images, and of which classes."""
+    """One line: how many images there are, and their classes."""
     counts = ", ".join(f"{name} {count}" for name, count in count_classes(dataset).items())
     return f"{len(dataset)} images ({counts})"
 

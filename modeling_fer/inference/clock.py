@@ -1,4 +1,4 @@
-"""Time stamps of recordings that were joined to one video, each of which counts its time anew."""
+"""Time stamps of recordings that were joined to one video, each counting its time from zero."""
 
 # PyAV's packets are generic to type checkers only.
 from __future__ import annotations
@@ -10,14 +10,14 @@ import av
 from av.container import InputContainer
 
 RESTART_SECONDS = 1.0
-"""Time stamps that jump back by more than this begin anew. Those of damaged videos may go back a little."""
+"""Time stamps that jump back by more than this start again. Those of damaged videos may go back a little."""
 
 WRAP_SECONDS = 2**32 / 90_000
 """Nor do they jump ahead by half a day: FFmpeg takes those before a video's first for ones that have run over, a day later."""
 
 
 class Clock:
-    """Lets time stamps go on where they begin anew, as in recordings that were joined. Each recording's are moved by the same in all
+    """Lets time stamps go on where they start again, as in recordings that were joined. Each recording's are moved by the same in all
     streams, so that sound and pictures stay together.
     """
 
@@ -49,7 +49,7 @@ def goes_on(last: float | None, time: float) -> bool:
 
 
 def steady_packets(container: InputContainer, wanted: av.stream.Stream) -> Iterator[av.Packet[Any]]:
-    """Packets of a stream. Time stamps that begin anew go on from those before, by the first pictures and the first sound alike."""
+    """Packets of a stream. Time stamps that start again go on from those before, by the first pictures and the first sound alike."""
     clock = Clock()
     for packet in container.demux(*container.streams.video[:1], *container.streams.audio[:1]):
         if packet.dts is not None and packet.time_base is not None:

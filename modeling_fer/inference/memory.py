@@ -7,7 +7,7 @@ from typing import Any
 
 
 def release_memory() -> None:
-    """Gives memory that was freed back to the system. The C library of Linux keeps it in pieces, of which ever more are needed."""
+    """Gives memory that was freed back to the system. The C library of Linux keeps it in pieces, and needs ever more of them."""
     library = _library()
     if library is not None:
         library.malloc_trim(0)

@@ -50,7 +50,8 @@ def measure_cost(model: FerForImageClassification, seconds: float = 10.0, batch_
     shape = (config.num_channels, config.image_size, config.image_size)
     pixel_values = torch.randn(batch_size, *shape)
     labels = torch.randint(config.num_labels, (batch_size,))
-    second = {"auxiliary_targets": torch.randint(len(config.auxiliary_labels), (batch_size,))} if config.auxiliary_labels else {}
+    others = len(config.auxiliary_labels or ())
+    second = {"auxiliary_targets": torch.randint(others, (batch_size,))} if others else {}
     targets = {"labels": labels, "heatmaps": torch.rand(batch_size, 1, *shape[1:]), **second}
     model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters())
@@ -102,7 +103,7 @@ def energy_since(before: float | None, counter: Path = COUNTER) -> float | None:
     """Joules that the processor has used since a reading; None where it does not tell.
 
     Args:
-        before: from `read_energy`; since then the counter may have begun anew once.
+        before: from `read_energy`; since then the counter may have started again once.
         counter: its file, with max_energy_range_uj beside it, the highest count.
     """
     now = read_energy(counter)

@@ -120,7 +120,7 @@ def digest_checkpoint(checkpoint: Checkpoint) -> str:
 
 
 def find_foreign(results: Sequence[Result], checkpoint: str) -> Result | None:
-    """The first result that is of another checkpoint; those that do not say of which they are count as of this one.
+    """The first result that is of another checkpoint; those that do not say whose they are count as this one's.
 
     Args:
         results: from `read_results`.

@@ -112,7 +112,7 @@ class Trainer:
             self.load_state()
 
     def build_loader(self, train: FaceColumns | FaceStream) -> DataLoader[dict[str, Tensor]] | StreamedBatches:
-        """Batches of the training set, of which this process gets its share."""
+        """This process's share of the batches of the training set."""
         if isinstance(train, FaceStream):
             return train.batches(
                 self.recipe.batch_size, self.recipe.seed, self.accelerator.process_index, self.accelerator.num_processes

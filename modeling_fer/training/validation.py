@@ -1,4 +1,4 @@
-"""What a network in training scores on the validation set, of which each process looks at a share."""
+"""What a network in training scores on the validation set; each process looks at a share of it."""
 
 import math
 from typing import Any, cast

@@ -67,7 +67,7 @@ def test_crops_are_cut_anew_by_their_face(photo, noise):
     assert {image.mode for image in recut["image"]} == {"L"}
 
 
-def test_crops_in_colour_stay_in_colour_when_they_are_cut_anew(photo, noise):
+def test_crops_in_colour_stay_in_colour_when_they_are_cut_again(photo, noise):
     crop = photo.crop((150, 40, 300, 190)).resize((48, 48))
     pixels = {"image": [crop, noise.resize((48, 48))], "label": [0, 0]}
     dataset = Dataset.from_dict(pixels, features=Features(image=Image(), label=ClassLabel(names=["a"])))

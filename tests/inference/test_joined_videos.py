@@ -1,4 +1,4 @@
-"""Videos of several recordings, each of which counts its time anew."""
+"""Videos of several recordings, each counting its time from zero."""
 
 from pathlib import Path
 

@@ -84,7 +84,7 @@ def test_an_image_is_augmented_alike_on_any_number_of_processes():
 
 @pytest.fixture
 def prepared(tmp_path):
-    """60 crops for training, of which each has its own gray, and 20 for validation."""
+    """60 crops for training, each with a gray of its own, and 20 for validation."""
     tmp_path = tmp_path / "splits"
     for split, count in (("train", 60), ("val", 20)):
         for number in range(count):

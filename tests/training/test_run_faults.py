@@ -42,7 +42,7 @@ def test_accumulated_gradients_are_those_of_a_larger_batch(tmp_path):
 
 
 def test_the_last_gradients_of_an_epoch_are_averaged_over_their_own_number(tmp_path):
-    """Three batches of 32 images, of which the last is an update of its own: its gradient is that of a batch, not half of it."""
+    """Three batches of 32 images; the last is an update of its own: its gradient is that of a batch, not half of it."""
     settings = {"augmentation": STILL, "epochs": 1, "weight_decay": 0.0, "batch_size": 32, "gradient_accumulation": 2}
     trainer = Trainer(recipe(**settings), columns(96), columns(24), tmp_path, cpu=True)
     assert len(trainer.loader) == 3

@@ -100,7 +100,7 @@ def test_the_images_are_part_of_the_identity_and_old_results_are_not_gone_on_wit
         assert study.kept(file) == kept
 
 
-def test_another_prior_and_other_images_are_measured_anew(checkpoint, tmp_path):
+def test_another_prior_and_other_images_are_measured_again(checkpoint, tmp_path):
     data, others = write_prepared(tmp_path / "data", 8), write_prepared(tmp_path / "others", 8, without=("votes",))
     other = change_config(checkpoint, tmp_path / "other", prior_strength=1.0)
     printed = []
