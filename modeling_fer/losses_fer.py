@@ -5,8 +5,41 @@ The paper sums its losses over the images of a batch; here every one is a mean o
 not depend on the batch size. Within an image, means over pixels are the paper's own.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+def check_labels(labels: Tensor, classes: int) -> Tensor:
+    """Labels as the loss takes them.
+
+    Args:
+        labels: (batch,), class indices, whole numbers of any kind; or (batch, classes), how much of each class.
+        classes: how many there are.
+
+    Returns:
+        The same, class indices as int64 and distributions as floats.
+
+    Raises:
+        ValueError: they are something else.
+    """
+    forms = f"class indices (batch,) or distributions (batch, {classes})"
+    if not isinstance(labels, Tensor) or labels.ndim not in (1, 2):
+        shape = f"of the shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
+        raise ValueError(f"labels must be a tensor of {forms}, but here they are {shape}.")
+    if labels.ndim == 2:
+        if labels.shape[1] != classes:
+            raise ValueError(f"labels are distributions over {labels.shape[1]} classes, but this model has {classes}.")
+        return labels if labels.is_floating_point() else labels.float()
+    if labels.is_floating_point():
+        raise ValueError(f"labels of the shape {tuple(labels.shape)} are not whole numbers; they must be {forms}.")
+    # Reading the values would make an accelerator wait; there, PyTorch's own assertion catches it.
+    on_cpu = labels.device.type == "cpu" and not torch.compiler.is_compiling()
+    if on_cpu and len(labels) and not (labels.min() >= 0 and labels.max() < classes):
+        raise ValueError(
+            f"labels reach from {labels.min()} to {labels.max()}, but this model has the classes 0 to {classes - 1}."
+        )
+    return labels.long()
 
 
 def classification_loss(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:

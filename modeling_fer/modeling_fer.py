@@ -20,7 +20,7 @@ from transformers.utils import can_return_tuple
 
 from .configuration_fer import FerConfig
 from .layers_fer import ConvLayer, DownBlock, ResidualStages, TimmBackbone, UpBlock, doubled_channels
-from .losses_fer import classification_loss, contiguity_loss, landmark_map_loss, sparsity_loss
+from .losses_fer import check_labels, classification_loss, contiguity_loss, landmark_map_loss, sparsity_loss
 from .outputs_fer import FerImageClassifierOutput, FerLossTerms, FerModelOutput
 from .prior_fer import check_prior
 from .saving_fer import save_and_upload
@@ -222,38 +222,6 @@ class FerModel(FerPreTrainedModel):
         relevance_map = self.facial_parts(pixel_values) if self.facial_parts is not None else None
         features = self.representation(pixel_values, relevance_map)
         return FerModelOutput(last_hidden_state=features, relevance_map=relevance_map)
-
-
-def check_labels(labels: Tensor, classes: int) -> Tensor:
-    """Labels as the loss takes them.
-
-    Args:
-        labels: (batch,), class indices, whole numbers of any kind; or (batch, classes), how much of each class.
-        classes: how many there are.
-
-    Returns:
-        The same, class indices as int64 and distributions as floats.
-
-    Raises:
-        ValueError: they are something else.
-    """
-    forms = f"class indices (batch,) or distributions (batch, {classes})"
-    if not isinstance(labels, Tensor) or labels.ndim not in (1, 2):
-        shape = f"of the shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
-        raise ValueError(f"labels must be a tensor of {forms}, but here they are {shape}.")
-    if labels.ndim == 2:
-        if labels.shape[1] != classes:
-            raise ValueError(f"labels are distributions over {labels.shape[1]} classes, but this model has {classes}.")
-        return labels if labels.is_floating_point() else labels.float()
-    if labels.is_floating_point():
-        raise ValueError(f"labels of the shape {tuple(labels.shape)} are not whole numbers; they must be {forms}.")
-    # Reading the values would make an accelerator wait; there, PyTorch's own assertion catches it.
-    on_cpu = labels.device.type == "cpu" and not torch.compiler.is_compiling()
-    if on_cpu and len(labels) and not (labels.min() >= 0 and labels.max() < classes):
-        raise ValueError(
-            f"labels reach from {labels.min()} to {labels.max()}, but this model has the classes 0 to {classes - 1}."
-        )
-    return labels.long()
 
 
 class FerForImageClassification(FerPreTrainedModel):

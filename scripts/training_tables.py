@@ -6,6 +6,9 @@ from typing import Any
 from markdown_tables import markdown
 from result_files import read
 
+SCORES = ("accuracy", "uar", "auxiliary_accuracy")
+"""Of a network on validation: by the votes of FER+, and by FER-2013's labels."""
+
 
 def gate_table(results: Path) -> str:
     """How the gate may start, and what became of it."""
@@ -21,8 +24,7 @@ def prior_table(results: Path) -> str:
     """What fer-base scores on validation by both label sets with several priors, its output layers not joined."""
     rows = []
     for prior, one in read(results, "prior")["0"].items():
-        scores = [f"{100 * one[labels][score]:.1f}" for labels in ("votes", "labels") for score in ("accuracy", "uar")]
-        rows.append([prior, *scores])
+        rows.append([prior, *(score for labels in ("votes", "labels") for score in percents(one[labels], "accuracy", "uar"))])
     return markdown(["prior strength", "FER+ accuracy", "UAR", "FER-2013 labels, accuracy", "UAR"], rows)
 
 
@@ -43,9 +45,8 @@ def degradations_table(results: Path) -> str:
     runs, measured = read(results, "degradations_runs"), read(results, "degradations")
     rows = []
     for name, one in measured.items():
-        clean = [f"{100 * runs[name][score]:.1f}" for score in ("accuracy", "uar", "auxiliary_accuracy")]
-        disturbed = [f"{100 * one[disturbance][strength]['accuracy']:.1f}" for disturbance, strength in BESIDE]
-        rows.append([name.replace("_", " "), *clean, *disturbed])
+        disturbed = [score for disturbance, strength in BESIDE for score in percents(one[disturbance][strength], "accuracy")]
+        rows.append([name.replace("_", " "), *percents(runs[name], *SCORES), *disturbed])
     header = ["trained with", "FER+ accuracy", "UAR", "FER-2013 labels, accuracy"]
     return markdown([*header, *(" ".join(disturbed) for disturbed in BESIDE)], rows)
 
@@ -59,11 +60,11 @@ def distillation_table(results: Path) -> str:
 def contributions_table(results: Path) -> str:
     """What each part of the way to the checkpoints brings on validation, everything else alike."""
     ablation, distillation = read(results, "ablation"), read(results, "distillation")
-    reference, scores = ablation["reference"], ("accuracy", "uar", "auxiliary_accuracy")
+    reference = ablation["reference"]
 
     def mean_of(name: str) -> dict[str, float]:
         seeds = [one for run, one in distillation.items() if run.rpartition("-")[0] == name]
-        return {score: sum(one[score] for one in seeds) / len(seeds) for score in scores}
+        return {score: sum(one[score] for one in seeds) / len(seeds) for score in SCORES}
 
     prior = read(results, "prior")
     without, with_prior = (prior["0"][strength]["votes"] for strength in ("0", "0.5"))
@@ -78,7 +79,7 @@ def contributions_table(results: Path) -> str:
             (mean_of("residual"), mean_of("from_dlib")),
         "a prior of 0.5 (`fer-base`)": (without, with_prior),
     }  # fmt: skip
-    rows = [[part, *map(arrow, percents(old, *scores), percents(new, *scores))] for part, (old, new) in pairs.items()]
+    rows = [[part, *map(arrow, percents(old, *SCORES), percents(new, *SCORES))] for part, (old, new) in pairs.items()]
     labels = arrow(f"{100 * one_layer['accuracy']:.1f}", f"{100 * two_layers['accuracy']:.1f}")
     rows.append(["FER-2013's labels by a layer of their own instead of the votes' (`fer-base`)", "-", "-", labels])
     return markdown(["part", "FER+ accuracy", "UAR", "FER-2013 labels, accuracy"], rows)
@@ -99,8 +100,7 @@ def runs_table(first: str, runs: dict[str, Any], order: list[str]) -> str:
     rows = []
     for name in order:
         one = runs[name]
-        labels = f"{100 * one['auxiliary_accuracy']:.1f}" if "auxiliary_accuracy" in one else "-"
-        scores = [f"{100 * one['accuracy']:.1f}", f"{100 * one['uar']:.1f}", labels, f"{one['calibration_error']:.3f}"]
-        rows.append([name.replace("_", " "), *scores, str(one["epochs"]), f"{one['seconds'] / 60:.1f}"])
+        trained = [f"{one['calibration_error']:.3f}", str(one["epochs"]), f"{one['seconds'] / 60:.1f}"]
+        rows.append([name.replace("_", " "), *percents(one, *SCORES), *trained])
     header = [first, "FER+ accuracy", "UAR", "FER-2013 labels, accuracy", "calibration error", "epochs", "minutes"]
     return markdown(header, rows)

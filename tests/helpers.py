@@ -155,6 +155,16 @@ def write_prepared(folder: Path, size: int, without: tuple[str, ...] = ()) -> Pa
     return folder
 
 
+def write_table(folder: Path, subjects: list[str]) -> Path:
+    """A csv table of drawn crops, one for each subject, every other one with a smile."""
+    rows = [
+        [save(folder / f"{number}.png").name, ("frown", "smile")[number % 2], subject]
+        for number, subject in enumerate(subjects)
+    ]
+    write_csv(folder / "faces.csv", ["image", "label", "subject"], rows)
+    return folder / "faces.csv"
+
+
 def write_people(folder: Path, brightness: int, people: int = 24) -> Path:
     """A prepared data set without splits: two images of each of some people, dark for sad and bright for happy."""
     labels = [number % 2 for number in range(2 * people)]

@@ -7,11 +7,16 @@ from typing import Any
 
 
 def write_json(file: str | Path, value: Any, indent: int | None = 1) -> None:
-    """Writes a value, and the folder that its file lies in. The file is either the old one or the new one, never a part of it."""
+    """Writes a value, and the folder that its file lies in."""
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    replace_text(file, json.dumps(value, indent=indent) + "\n")
+
+
+def replace_text(file: str | Path, text: str) -> None:
+    """Writes a file that is either the old one or the new one, never a part of it."""
     file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_name(f"{file.name}.new")
-    new.write_text(json.dumps(value, indent=indent) + "\n", encoding="utf-8")
+    new.write_text(text, encoding="utf-8")
     os.replace(new, file)
 
 

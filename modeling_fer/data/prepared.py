@@ -105,8 +105,8 @@ def _load(path: str | Path, streaming: bool) -> Any:
     for split, dataset in splits.items():
         _check_columns(f"{path} ({split})", dataset)
         # The labels of a test split are often kept back as a whole: that is refused only where it is used.
-        if isinstance(dataset, Dataset) and not all(map(_is_missing, dataset["label"])):
-            check_labels(f"{path} ({split})", dataset["label"])
+        if isinstance(dataset, Dataset) and not all(map(_is_missing, labels := list(dataset["label"]))):
+            check_labels(f"{path} ({split})", labels)
         splits[split] = _rename_classes(str(path), dataset)
     return splits
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from modeling_fer.data.json_files import replace_text
+
 
 def holds_run(folder: Path) -> bool:
     """Whether a run has written something into a folder that another would replace."""
@@ -47,9 +49,7 @@ def keep_epochs(metrics: Path, epochs: int) -> None:
     """Drops the lines of epochs after the first `epochs` ones, which are going to be repeated."""
     if metrics.is_file():
         lines = metrics.read_text(encoding="utf-8").splitlines(keepends=True)
-        new = metrics.with_suffix(".new")
-        new.write_text("".join(line for line in lines if json.loads(line)["epoch"] <= epochs), encoding="utf-8")
-        os.replace(new, metrics)
+        replace_text(metrics, "".join(line for line in lines if json.loads(line)["epoch"] <= epochs))
 
 
 @contextmanager

@@ -4,7 +4,6 @@ The study lies in a storage that several machines may share: each takes combinat
 searches, and refuses to go on with something else. Nothing is ever measured on test images.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
 from modeling_fer.data.columns import FaceColumns
+from modeling_fer.data.digests import digest
 from modeling_fer.training.recipe import Recipe
 from modeling_fer.training.run_folder import drop_state
 from modeling_fer.training.trainer import train_or_resume
@@ -228,7 +228,7 @@ def name_settings(settings: Mapping[str, Any]) -> str:
     """
     told = ",".join(f"{key.split('.')[-1]}={value}" for key, value in settings.items())
     name = told.replace("/", "_")[:LONGEST_NAME]
-    return name if name == told else f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    return name if name == told else f"{name}-{digest([told.encode()])}"
 
 
 def train_and_validate(

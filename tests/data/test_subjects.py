@@ -4,7 +4,7 @@ import csv
 
 import pytest
 from datasets import Dataset, Value
-from helpers import MODEL, fer, plain, save, write, write_people
+from helpers import MODEL, fer, plain, write, write_people, write_table
 from problems import noted, sentences
 
 from modeling_fer.commands.cross_validate import start_folds
@@ -21,12 +21,8 @@ WEAKLY = Recipe(model={**MODEL, "regularization": "weakly"}, mixed_precision="no
 @pytest.fixture
 def one_missing(tmp_path):
     """60 crops of 30 people, two of each, prepared from a table in which one cell of the column subject is empty."""
-    rows = ["image,label,subject"]
-    for number in range(60):
-        save(tmp_path / f"{number}.png")
-        rows.append(f"{number}.png,{'smile' if number % 2 else 'frown'},{'' if number == 7 else f'S{number // 2}'}")
-    write(tmp_path / "faces.csv", "\n".join(rows))
-    done = fer("prepare", "table", tmp_path / "faces.csv", "--output", tmp_path / "data", *CROPS)
+    table = write_table(tmp_path, ["" if number == 7 else f"S{number // 2}" for number in range(60)])
+    done = fer("prepare", "table", table, "--output", tmp_path / "data", *CROPS)
     assert done.returncode == 0, done.stderr
     return tmp_path / "data"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset, load_dataset
-from helpers import MODEL, OFFLINE, ROOT, fer, plain, save, weights, write_prepared
+from helpers import MODEL, OFFLINE, ROOT, fer, plain, save, weights, write_prepared, write_table
 from PIL import Image
 
 from modeling_fer import FerConfig, FerForImageClassification, FerImageProcessor
@@ -157,12 +157,7 @@ def test_two_processes_train_on_a_stream(prepared):
 @pytest.fixture
 def with_subjects(tmp_path):
     """60 crops of 15 people, in one split."""
-    rows = ["image,label,subject"]
-    for number in range(60):
-        save(tmp_path / f"{number}.png")
-        rows.append(f"{number}.png,{'smile' if number % 2 else 'frown'},S{number // 4}")
-    (tmp_path / "faces.csv").write_text("\n".join(rows))
-    source = read_source("table", tmp_path / "faces.csv")
+    source = read_source("table", write_table(tmp_path, [f"S{number // 4}" for number in range(60)]))
     finish(prepare(source, OFFLINE, tmp_path / "data"), source, OFFLINE, tmp_path / "data")
     return tmp_path / "data"
 
