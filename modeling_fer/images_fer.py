@@ -69,6 +69,11 @@ def shortened(name: str | PurePath) -> str:
     return text if len(text) <= LONGEST_NAME else f"{text[:60]}...{text[-20:]}"
 
 
+def forbidden(name: str | PurePath) -> str:
+    """A sentence on a file that the system tells nothing of."""
+    return f"{shortened(name)} may not be read; check the permissions of its folder."
+
+
 def is_tensor(image: object) -> bool:
     """Whether something is a tensor of torch, which need not be installed."""
     return hasattr(image, "detach") and hasattr(image, "ndim")
@@ -165,7 +170,7 @@ def _look_up(source: str | Path) -> os.stat_result:
     try:
         return os.stat(source)
     except PermissionError:
-        raise PermissionError(f"{shortened(source)} may not be read; check the permissions of its folder.") from None
+        raise PermissionError(forbidden(source)) from None
     except (OSError, ValueError):
         # No file has a name that is too long, or that a NUL is in.
         raise FileNotFoundError(f"{shortened(source)} does not exist.") from None

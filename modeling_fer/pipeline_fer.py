@@ -19,7 +19,8 @@ from .faces_fer import FaceCropper, FaceDetector
 from .images_fer import FaceImage
 from .inputs_fer import answer_all
 from .network_fer import NetworkAnswer
-from .reading_fer import CutPhoto, FaceReader, ReadOptions
+from .options_fer import ReadOptions
+from .reading_fer import CutPhoto, FaceReader
 from .saving_fer import save_and_upload
 
 READ_OPTIONS = {option.name for option in fields(ReadOptions)}
@@ -54,14 +55,14 @@ class TorchNetwork:
 
     @property
     def doubt(self) -> Doubt:
-        """See `modeling_fer.reading_fer.Network`."""
+        """See `modeling_fer.network_fer.Network`."""
         config = self.pipeline.model.config
         fitted = {"uncertain_below": config.uncertain_below, "conformal_thresholds": config.conformal_thresholds}
         own = float(config.prior_strength)
         return Doubt(tuple(self.labels), label_shares=config.label_shares, prior_strength=own, answered_at=own, **fitted)
 
     def __call__(self, pixel_values: np.ndarray, prior_strength: float | None = None) -> NetworkAnswer:
-        """See `modeling_fer.reading_fer.Network`."""
+        """See `modeling_fer.network_fer.Network`."""
         outputs = self.pipeline.forward({"pixel_values": torch.from_numpy(pixel_values)}, prior_strength=prior_strength)
         maps = outputs.get("relevance_map")
         return NetworkAnswer(outputs.logits.float().softmax(dim=1).numpy(), None if maps is None else maps.float().numpy())

@@ -5,7 +5,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from modeling_fer.checkpoints import DEFAULT_CHECKPOINT, find_checkpoint
-from modeling_fer.reading_fer import FaceReader, ReadOptions
+from modeling_fer.options_fer import ReadOptions
+from modeling_fer.reading_fer import FaceReader
 
 ENGINES = ("auto", "torch", "onnx")
 ONNX_FILE = "model.onnx"

@@ -17,6 +17,7 @@ from modeling_fer.images_fer import (
     PHOTO_SUFFIXES,
     VIDEO_SUFFIXES,
     ask,
+    forbidden,
     is_address,
     register_heif,
     shortened,
@@ -189,7 +190,7 @@ def why_refused(name: str | Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:
-        return f"{shortened(name)} may not be read; check the permissions of its folder."
+        return forbidden(name)
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) == errno.ENAMETOOLONG:
             return f"{shortened(name)} is too long for the name of a file; shorten it."

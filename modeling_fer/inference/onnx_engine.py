@@ -106,7 +106,7 @@ class OnnxNetwork:
         self.outputs = self.session.outputs
 
     def __call__(self, pixel_values: np.ndarray, prior_strength: float | None = None) -> NetworkAnswer:
-        """See `modeling_fer.reading_fer.Network`."""
+        """See `modeling_fer.network_fer.Network`."""
         found = dict(zip(self.outputs, self.session.run(self.outputs, pixel_values=pixel_values), strict=True))
         probabilities = found["probabilities"]
         if prior_strength is not None and prior_strength != self.prior_strength and self.label_shares is not None:
