@@ -8,6 +8,7 @@ the sets that the parameters are drawn from are those of section IV-A.
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -124,13 +125,20 @@ def stretch_contrast(images: Tensor, low: Tensor, high: Tensor) -> Tensor:
     Returns:
         (batch, channels, height, width), float in [0, 1]. A channel with one value between its percentiles is left as it is.
     """
-    ordered = images.flatten(2).sort(dim=2).values
+    ordered = sorted_pixels(images.flatten(2))
     last = ordered.shape[2] - 1
     bottom = ordered.gather(2, (low.to(images) / 100 * last).round().long().unsqueeze(2)).unsqueeze(3)
     top = ordered.gather(2, (high.to(images) / 100 * last).round().long().unsqueeze(2)).unsqueeze(3)
     flat = top <= bottom
     stretched = ((images - bottom) / (top - bottom).masked_fill(flat, 1)).clamp(0, 1)
     return torch.where(flat, images, stretched)
+
+
+def sorted_pixels(pixels: Tensor) -> Tensor:
+    """The values of the last dimension in their order. On a processor NumPy sorts ten times as fast as PyTorch."""
+    if pixels.device.type == "cpu":
+        return torch.from_numpy(np.sort(pixels.numpy(), axis=-1))
+    return pixels.sort(dim=-1).values
 
 
 def warp_images(images: Tensor, affine: Tensor) -> Tensor:
@@ -183,30 +191,47 @@ def random_rectangles(
         generator: source of the random numbers (a CPU generator).
 
     Returns:
-        (batch, 1, height, width), bool, on the CPU: true within the rectangle.
+        (batch, 2, 2), float32, on the CPU: the centre, and half of the height and width, (y, x) in pixels. An image that gets none has
+        half of nothing, 0.
     """
     area = torch.empty(batch_size).uniform_(0.02, 0.2, generator=generator)
     aspect = torch.empty(batch_size).uniform_(math.log(0.3), math.log(1 / 0.3), generator=generator).exp()
     half = torch.stack([(area * aspect).sqrt() * height, (area / aspect).sqrt() * width], dim=1) / 2
     centre = torch.rand(batch_size, 2, generator=generator) * torch.tensor([height, width])
     chosen = torch.rand(batch_size, generator=generator) < probability
-    rows = (torch.arange(height) - centre[:, :1]).abs() < half[:, :1]
-    columns = (torch.arange(width) - centre[:, 1:]).abs() < half[:, 1:]
-    return (rows[:, :, None] & columns[:, None, :] & chosen[:, None, None]).unsqueeze(1)
+    return torch.stack([centre, half * chosen[:, None]], dim=1)
+
+
+def erase_rectangles(images: Tensor, rectangles: Tensor) -> Tensor:
+    """Sets each channel to its mean within a rectangle.
+
+    Args:
+        images: (batch, channels, height, width), float.
+        rectangles: (batch, 2, 2), from `random_rectangles`.
+
+    Returns:
+        (batch, channels, height, width), like `images`.
+    """
+    height, width = images.shape[-2:]
+    centre, half = rectangles.to(images).unbind(dim=1)
+    rows = (torch.arange(height, device=images.device) - centre[:, :1]).abs() < half[:, :1]
+    columns = (torch.arange(width, device=images.device) - centre[:, 1:]).abs() < half[:, 1:]
+    erased = (rows[:, :, None] & columns[:, None, :]).unsqueeze(1)
+    return torch.where(erased, images.mean(dim=(2, 3), keepdim=True), images)
 
 
 @dataclass
 class Augmentation:
     """Augments a batch: warp (eq. 8), the degradations of `modeling_fer.training.degradation`, contrast (eq. 9), erasing.
 
-    Random numbers are drawn on the CPU, so that a seed gives the same augmentation on every device.
+    Random numbers are drawn on the CPU, so that a seed gives the same augmentation on every device, but for the pixels of noise.
 
     Attributes:
         config: what is drawn.
         generator: source of the random numbers (a CPU generator).
         part, parts: the batches given are the part of this number, counted from 0, of batches that so many processes share. Each
             process draws for all of them and keeps its own, so that a seed gives an image the same augmentation on any number, but for
-            the pixels of noise, which each draws for its own images.
+            those pixels, which each draws for its own images.
     """
 
     config: AugmentationConfig
@@ -238,8 +263,7 @@ class Augmentation:
         )
         images = stretch_contrast(images, low, high)
         if self.config.erase:
-            erased = random_rectangles(drawn, height, width, self.config.erase, self.generator)[own].to(images.device)
-            images = torch.where(erased, images.mean(dim=(2, 3), keepdim=True), images)
+            images = erase_rectangles(images, random_rectangles(drawn, height, width, self.config.erase, self.generator)[own])
         if landmarks is not None:
             landmarks = warp_landmarks(landmarks, affine, height, width)
         if heatmaps is not None:

@@ -86,14 +86,15 @@ def downscale_images(images: Tensor, share: Tensor) -> Tensor:
 
 
 def add_noise(images: Tensor, deviation: Tensor, seed: int) -> Tensor:
-    """Gaussian noise, drawn on the CPU.
+    """Gaussian noise, drawn where the images are: a seed gives other values on another kind of device.
 
     Args:
         images: see the module.
         deviation: standard deviation, in [0, 1].
         seed: of the noise.
     """
-    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(seed % 2**63)).to(images)
+    generator = torch.Generator(images.device).manual_seed(seed % 2**63)
+    noise = torch.randn(images.shape, generator=generator, device=images.device, dtype=images.dtype)
     return (images + noise * deviation.to(images).view(-1, 1, 1, 1)).clamp(0, 1)
 
 

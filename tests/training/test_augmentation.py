@@ -10,7 +10,9 @@ from modeling_fer.training.augmentation import (
     AugmentationConfig,
     mix_batch,
     random_affine,
+    erase_rectangles,
     random_rectangles,
+    sorted_pixels,
     stretch_contrast,
     warp_images,
     warp_landmarks,
@@ -70,10 +72,22 @@ def test_contrast_is_eq_9():
     torch.testing.assert_close(stretched, expected)
 
 
+def test_pixels_are_sorted_as_pytorch_does():
+    pixels = torch.rand(3, 2, 50)
+    assert torch.equal(sorted_pixels(pixels), pixels.sort(dim=-1).values)
+
+
 def test_erasing_takes_a_rectangle_of_some_images():
-    images = torch.rand(200, 1, 20, 20)
-    erased = random_rectangles(len(images), *images.shape[-2:], 0.5, torch.Generator().manual_seed(0)).any(dim=(1, 2, 3))
-    assert 0.3 < erased.float().mean() < 0.7
+    images = torch.rand(200, 2, 20, 30)
+    rectangles = random_rectangles(len(images), 20, 30, 0.5, torch.Generator().manual_seed(0))
+    erased = erase_rectangles(images, rectangles) != images
+    assert 0.3 < erased.any(dim=(1, 2, 3)).float().mean() < 0.7
+    assert torch.equal(erased[:, 0], erased[:, 1])
+    # As large as drawn, but for what lies outside of the image; the mean itself is seldom met.
+    rows, columns = erased[:, 0].any(dim=2).sum(dim=1), erased[:, 0].any(dim=1).sum(dim=1)
+    assert (torch.stack([rows, columns], dim=1) <= 2 * rectangles[:, 1] + 1).all()
+    filled = images.mean(dim=(2, 3), keepdim=True).expand_as(images)
+    assert torch.equal(erase_rectangles(images, rectangles)[erased], filled[erased])
 
 
 @pytest.mark.parametrize("channels", [1, 3])

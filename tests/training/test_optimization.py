@@ -1,3 +1,4 @@
+import copy
 import json
 
 import pytest
@@ -14,6 +15,26 @@ def test_a_learning_rate_by_depth_needs_stages():
     model = FerForImageClassification(FerConfig(backbone="resnet10t", image_size=32, num_channels=1))
     with pytest.raises(ValueError, match="stage_decay is 0.9, but a timm backbone has no stages"):
         build_optimizer(Recipe(stage_decay=0.9), model)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_all_parameters_are_stepped_at_once_as_they_are_one_by_one(name):
+    recipe = changed(optimizer=name, learning_rate=1e-3, weight_decay=0.1)
+    together = FerForImageClassification(FerConfig(**{**MODEL, "regularization": "none"})).to(memory_format=torch.channels_last)
+    networks = [together, copy.deepcopy(together)]
+    fused, single = (build_optimizer(recipe, network) for network in networks)
+    assert all(group["fused"] for group in fused.param_groups)
+    for group in single.param_groups:
+        group["fused"], group["foreach"] = False, False
+    size = together.config.image_size
+    batch = {"pixel_values": torch.randn(8, together.config.num_channels, size, size), "labels": torch.arange(8) % 2}
+    for _ in range(3):
+        for network, optimizer in zip(networks, (fused, single), strict=True):
+            optimizer.zero_grad()
+            network(**batch).loss.backward()
+            optimizer.step()
+    for first, second in zip(*(network.parameters() for network in networks), strict=True):
+        torch.testing.assert_close(first, second, atol=1e-4, rtol=1e-3)
 
 
 def test_learning_rate_is_that_of_the_recipe():
