@@ -8,9 +8,9 @@ from modeling_fer.data.landmarks import draw_heatmaps
 from modeling_fer.training.augmentation import (
     Augmentation,
     AugmentationConfig,
+    erase_rectangles,
     mix_batch,
     random_affine,
-    erase_rectangles,
     random_rectangles,
     sorted_pixels,
     stretch_contrast,
