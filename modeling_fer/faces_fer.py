@@ -82,8 +82,9 @@ class MtcnnDetector:
     Args:
         device: where detectors run that have a choice.
         min_score: faces that MTCNN is less sure of are left out, in [0, 1].
-        min_face: least height or width of a face: in pixels of the photo where it is 1 or more, else as a share of the photo's
-            longest side. MTCNN sees no face of under 20 pixels in the picture that it searches.
+        min_face: faces whose longer side is less are left out: in pixels of the photo where it is 1 or more, else as a share of
+            the photo's longest side. MTCNN looks for faces from about 20 pixels on in the picture that it searches, and finds few
+            smaller ones.
         search_size: longest side, in pixels, that larger photos are reduced to for the search. Where it is not given it is
             `SEARCH_SIZE`, or more where `min_face` in pixels needs more.
         threads: processor cores that one search may use; up to `MOST_THREADS` of those that the process has if not given.
@@ -123,28 +124,33 @@ class MtcnnDetector:
 
     def __call__(self, image: Image.Image) -> list[Face]:
         width, height = image.size
-        scale, least = self._plan(max(width, height))
+        least = self._least(max(width, height))
+        scale = self._scale(max(width, height), least)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         # Reducing before the conversion keeps large photos from being copied.
         image = _reduced(image, size)
-        found = self.mtcnn(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), least)
+        pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+        found = self.mtcnn(pixels, max(float(self.smallest), least * scale))
         ratio = np.array((width, height)) / np.array(size)
         faces = [
             Face(tuple((box.reshape(2, 2) * ratio).ravel().tolist()), float(score), points * ratio)
             for box, score, points in zip(found.boxes, found.scores, found.points, strict=True)
             if score >= self.min_score
         ]
-        return sorted(faces, key=lambda face: face.size, reverse=True)
+        # The networks move the edges of what they find, so that faces come out smaller than the windows that they were found in.
+        return sorted((face for face in faces if face.size >= least), key=lambda face: face.size, reverse=True)
 
-    def _plan(self, longest: int) -> tuple[float, float]:
-        """How much a photo is reduced for the search, and the least face in pixels of the reduced photo."""
-        face = self.min_face if self.min_face >= 1 else self.min_face * longest
+    def _least(self, longest: int) -> float:
+        """The least longer side of a face, in pixels of a photo of this longest side; 0 where faces of any size are asked for."""
+        return self.min_face if self.min_face >= 1 else self.min_face * longest
+
+    def _scale(self, longest: int, least: float) -> float:
+        """How much a photo is reduced for the search of faces that have so many of its pixels at least."""
         if self.search_size is not None:
             scale = self.search_size / longest
         else:
             scale = max(SEARCH_SIZE / longest, self.smallest / self.min_face if self.min_face >= 1 else 0.0)
-        scale = min(1.0, scale, self.plenty / face if face else 1.0)
-        return scale, max(float(self.smallest), face * scale)
+        return min(1.0, scale, self.plenty / least if least else 1.0)
 
 
 def _reduced(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -178,8 +184,8 @@ def make_detector(
     Args:
         name: one of `DETECTORS`.
         device: where it runs, if it has a choice.
-        min_face: least height or width of a face: in pixels of the photo where it is 1 or more, else as a share of its longest
-            side; the detector's own where it is None.
+        min_face: faces whose longer side is less are left out: in pixels of the photo where it is 1 or more, else as a share of
+            its longest side; the detector's own where it is None.
         search_size: longest side, in pixels, that larger photos are searched at; the detector's own where it is None.
         threads: processor cores that one search may use; the detector's own choice where it is None.
         folder: holds the detector's files; the package's own where it is None.

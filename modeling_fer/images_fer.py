@@ -23,6 +23,9 @@ FaceImage = Union[str, Path, bytes, BinaryIO, Mapping[str, Any], Image.Image, np
 """What `open_image` takes. Tensors are known where torch is installed."""
 
 HEIF_SUFFIXES = (".heic", ".heif", ".hif")
+HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+"""What HEIC files say of themselves in their bytes 8 to 11, after `ftyp`."""
+
 PHOTO_SUFFIXES = (
     *HEIF_SUFFIXES, ".apng", ".avif", ".bmp", ".dib", ".gif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf", ".jpg",
     ".jpx", ".mpo", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp",
@@ -35,6 +38,9 @@ VIDEO_SUFFIXES = (
 )  # fmt: skip
 """Files that are read as videos, by their suffix in lower case."""
 
+ANIMATIONS = ("AVIF", "GIF", "PNG", "WEBP")
+"""Formats whose pictures are shown one after the other where a file holds several, as Pillow calls them."""
+
 BROKEN_FILE_ERRORS = (
     OSError, SyntaxError, ValueError, RuntimeError, EOFError, IndexError, TypeError, struct.error,
 )  # fmt: skip
@@ -44,7 +50,7 @@ MAX_PIXELS = 150_000_000
 """Images of more pixels are refused before they are decoded."""
 
 MAX_DOWNLOAD = 200_000_000
-"""Files of more bytes are not fetched."""
+"""Files of more bytes are not fetched, nor read from a pipe."""
 
 LONGEST_NAME = 255
 """Longer names than this are cut in sentences. It is the most letters that most systems allow a file."""
@@ -128,7 +134,8 @@ def _open(image: FaceImage, max_pixels: int, enough: int | None = None) -> tuple
     if isinstance(image, Mapping) and (image.get("bytes") or image.get("path")):
         return _open(image.get("bytes") or image["path"], max_pixels, enough)
     if hasattr(image, "read"):
-        return _open_bytes(image.read(), str(getattr(image, "name", None) or "The open file"), max_pixels, enough)
+        name = str(getattr(image, "name", None) or "The open file")
+        return _open_bytes(_read_open(image, name), name, max_pixels, enough)
     if is_tensor(image):
         image = _tensor_to_array(cast("torch.Tensor", image))
     if isinstance(image, np.ndarray):
@@ -160,6 +167,9 @@ def _open_file(source: str | Path, max_pixels: int, enough: int | None) -> tuple
     state = _look_up(source)
     if stat.S_ISDIR(state.st_mode):
         raise ValueError(f"{name} is a folder; give the image files in it.")
+    if not stat.S_ISREG(state.st_mode):
+        # All its pixels at once, as it can be read only once.
+        return _open_bytes(_read_pipe(source), name, max_pixels, None)
     if state.st_size == 0:
         raise ValueError(f"{name} is empty.")
     return _decode(Path(source), name, max_pixels, enough)
@@ -176,9 +186,36 @@ def _look_up(source: str | Path) -> os.stat_result:
         raise FileNotFoundError(f"{shortened(source)} does not exist.") from None
 
 
-def _open_bytes(content: Any, name: str, max_pixels: int, enough: int | None) -> tuple[Image.Image, float]:
+def _read_pipe(source: str | Path) -> bytes:
+    """What comes out of a pipe or a device. Its size is not known before."""
+    try:
+        with open(source, "rb") as opened:
+            return _read_limited(opened, str(source))
+    except OSError as error:
+        raise type(error)(f"{source} cannot be read ({error.strerror}).") from None
+
+
+def _read_limited(opened: Any, name: str) -> bytes:
+    """What an open file gives that may have no end."""
+    content: bytes = opened.read(MAX_DOWNLOAD + 1)
+    if len(content) > MAX_DOWNLOAD:
+        raise ValueError(f"{name} has over {MAX_DOWNLOAD // 1_000_000} MB, which is too much for a photo.")
+    return content
+
+
+def _read_open(opened: Any, name: str) -> bytes:
+    """What a file gives that the user has opened."""
+    try:
+        content = opened.read()
+    except UnicodeDecodeError:
+        # The bytes of a photo are seldom letters.
+        content = ""
     if not isinstance(content, bytes):
         raise ValueError(f"{name} gives text, not bytes; open it in the mode 'rb'.")
+    return content
+
+
+def _open_bytes(content: bytes, name: str, max_pixels: int, enough: int | None) -> tuple[Image.Image, float]:
     if not content:
         raise ValueError(f"{name} is empty.")
     return _decode(io.BytesIO(content), name, max_pixels, enough)
@@ -221,12 +258,9 @@ def fetch(address: str) -> bytes:
     """
     with ask(address) as answer:
         try:
-            content: bytes = answer.read(MAX_DOWNLOAD + 1)
+            return _read_limited(answer, address)
         except (OSError, HTTPException) as error:
             raise ValueError(f"{address} cannot be fetched: {error or type(error).__name__}.") from error
-    if len(content) > MAX_DOWNLOAD:
-        raise ValueError(f"{address} has over {MAX_DOWNLOAD // 1_000_000} MB, which is too much for a photo.")
-    return content
 
 
 def _decode(source: Path | io.BytesIO, name: str, max_pixels: int, enough: int | None) -> tuple[Image.Image, float]:
@@ -267,7 +301,7 @@ def _upright(image: Image.Image, name: str) -> Image.Image:
 def _about(error: Exception, name: str) -> str:
     """A sentence that names the file once."""
     text = str(error).rstrip(".") or type(error).__name__
-    if text.startswith("The image "):
+    if text.startswith("The image ") and not text.startswith(name):
         text = text.replace("The image", name, 1)
     return f"{text}." if text.startswith(name) else f"{name} is broken: {text}."
 
@@ -279,9 +313,16 @@ def _identify(source: Path | io.BytesIO, name: str) -> Image.Image:
     except UnidentifiedImageError:
         if register_heif():
             return Image.open(source)
-        if suffix_of(name) in HEIF_SUFFIXES:
+        if suffix_of(name) in HEIF_SUFFIXES or is_heif(source):
             raise ValueError(f"{name} is a HEIC photo, which needs pillow-heif; run: pip install pillow-heif.") from None
         raise
+
+
+def is_heif(source: Path | io.BytesIO) -> bool:
+    """Whether a file says in its first bytes that it is a HEIC photo."""
+    with open(source, "rb") if isinstance(source, Path) else io.BytesIO(source.getvalue()) as opened:
+        start = opened.read(12)
+    return start[4:8] == b"ftyp" and start[8:] in HEIF_BRANDS
 
 
 def register_heif() -> bool:
@@ -295,12 +336,28 @@ def register_heif() -> bool:
 
 
 def count_pictures(path: str | os.PathLike[str]) -> int:
-    """How many pictures an image file holds: more than 1 for an animation or a file of several pages."""
+    """How many pictures an image file holds: more than 1 for an animation or a file of several pages. What a camera writes beside
+    its photo, as a second view or a map of its lights, does not count."""
+    # What comes out of a pipe is gone when it is read.
+    if not os.path.isfile(path):
+        return 1
     try:
         with Image.open(path) as image:
-            return int(getattr(image, "n_frames", 1))
+            return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
     except BROKEN_FILE_ERRORS:
         return 1
+
+
+def about_pictures(path: str | os.PathLike[str], count: int) -> str:
+    """What is said, after its name, of an image file that holds several pictures."""
+    try:
+        with Image.open(path) as image:
+            animated = image.format in ANIMATIONS
+    except BROKEN_FILE_ERRORS:
+        # The decoder of HEIC files may be known only to the process that read the file.
+        animated = False
+    said = f"is an animation; the first of its {count} pictures" if animated else f"holds {count} pictures; the first"
+    return f"{said} is read."
 
 
 def to_8_bit(image: Image.Image) -> Image.Image:

@@ -95,13 +95,16 @@ def check_box(box: Box) -> tuple[float, float, float, float]:
 
 
 def check_known_box(box: Box, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """`check_box` for a face that is given; a sentence also where its crop would take memory for far more than the photo.
+    """`check_box` for a face that is given; a sentence also where its box was not given in pixels: where it is smaller than one, as
+    shares of the photo are, or so large that its crop would take memory for far more than the photo.
 
     Args:
         box: the face's.
         size: width and height of the photo in pixels.
     """
     left, top, right, bottom = check_box(box)
+    if min(right - left, bottom - top) < 1:
+        raise ValueError(f"The box {box!r} is less than one pixel wide or high; give it in pixels of the photo.")
     if max(right - left, bottom - top) > LARGEST_BOX * max(size):
         raise ValueError(
             f"The box {box!r} is more than {LARGEST_BOX} times as large as its photo of {size[0]}x{size[1]} pixels; "

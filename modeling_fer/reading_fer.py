@@ -6,11 +6,11 @@ Every engine takes it: what differs is the network that is put into a `FaceReade
 import itertools
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import Any, BinaryIO, Literal, Protocol, overload
 
 import numpy as np
 from PIL import Image
@@ -24,7 +24,7 @@ from .network_fer import Network
 from .options_fer import OnError, ReadOptions
 from .prior_fer import check_prior
 
-OnePhoto = str | Path | bytes | Image.Image | np.ndarray
+OnePhoto = str | Path | bytes | BinaryIO | Mapping[str, Any] | Image.Image | np.ndarray
 
 logger = logging.getLogger(__name__)
 
@@ -135,15 +135,39 @@ class FaceReader:
         return self.detector
 
     @overload
-    def __call__(self, inputs: OnePhoto, boxes: Iterable[Any] | None = None, **options: Any) -> Faces: ...
+    def __call__(
+        self, inputs: OnePhoto, boxes: Iterable[Any] | None = None, *, on_error: Literal["raise"] = "raise", **options: Any
+    ) -> Faces: ...
 
     @overload
     def __call__(
-        self, inputs: list[Any] | tuple[Any, ...], boxes: Iterable[Any] | None = None, **options: Any
+        self, inputs: OnePhoto, boxes: Iterable[Any] | None = None, *, on_error: OnError, **options: Any
+    ) -> Faces | None: ...
+
+    @overload
+    def __call__(
+        self,
+        inputs: list[Any] | tuple[Any, ...],
+        boxes: Iterable[Any] | None = None,
+        *,
+        on_error: Literal["raise"] = "raise",
+        **options: Any,
     ) -> list[Faces]: ...
 
     @overload
-    def __call__(self, inputs: Iterator[Any], boxes: Iterable[Any] | None = None, **options: Any) -> Iterator[Faces]: ...
+    def __call__(
+        self, inputs: list[Any] | tuple[Any, ...], boxes: Iterable[Any] | None = None, *, on_error: OnError, **options: Any
+    ) -> list[Faces | None]: ...
+
+    @overload
+    def __call__(
+        self, inputs: Iterator[Any], boxes: Iterable[Any] | None = None, *, on_error: Literal["raise"] = "raise", **options: Any
+    ) -> Iterator[Faces]: ...
+
+    @overload
+    def __call__(
+        self, inputs: Iterator[Any], boxes: Iterable[Any] | None = None, *, on_error: OnError, **options: Any
+    ) -> Iterator[Faces | None]: ...
 
     @overload
     def __call__(self, inputs: Any, boxes: Iterable[Any] | None = None, **options: Any) -> Any: ...
@@ -216,13 +240,13 @@ class FaceReader:
             except PHOTO_ERRORS as error:
                 return FailedPhoto(picked, error)
 
+        # Made before the threads, which would each make their own, and before the photos, which are not to blame if it cannot be.
+        if options.detect and boxes is None:
+            self.ready_detector()
         pairs = zip(photos, itertools.repeat(None) if boxes is None else boxes_of(boxes), strict=False)
         if options.num_workers < 1:
             yield from itertools.starmap(cut, pairs)
             return
-        # Made before the threads, which would each make their own.
-        if options.detect and boxes is None:
-            self.ready_detector()
         with ThreadPoolExecutor(options.num_workers) as pool:
             ahead: deque[Future[CutPhoto | FailedPhoto]] = deque()
             try:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from modeling_fer_cli.data import prepare
-from modeling_fer_cli.measurement import calibrate, evaluate
+from modeling_fer_cli.measurement import calibrate, compare, evaluate
 from modeling_fer_cli.publishing import push
 from modeling_fer_cli.training import cross_validate, search, train
 from modeling_fer_cli.use import export, predict
@@ -30,5 +30,5 @@ def main(
     """Facial expression recognition that shows where on the face it looked."""
 
 
-for command in (predict, export, prepare, train, evaluate, calibrate, cross_validate, search, push):
+for command in (predict, export, prepare, train, evaluate, calibrate, cross_validate, compare, search, push):
     app.command()(command)

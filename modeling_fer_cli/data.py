@@ -39,7 +39,8 @@ def prepare(
     min_face: Annotated[
         float | None,
         typer.Option(
-            help="Least height or width of a face: pixels of the photo, or below 1 a share of its longest side; 0.1 if not given."
+            help="Leave out faces whose longer side is less: pixels of the photo, or below 1 a share of its longest side; "
+            "0.1 if not given."
         ),
     ] = None,
     detector: Annotated[str | None, typer.Option(help="What finds the faces; mtcnn if not given.")] = None,

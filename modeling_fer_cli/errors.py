@@ -1,5 +1,6 @@
 """How a command refuses what it was given, and says why it stopped."""
 
+import errno
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
@@ -24,9 +25,13 @@ def refuse_given(context: typer.Context, names: Collection[str], why: str) -> No
             raise typer.BadParameter(f"{option.opts[0]} {why}")
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where nothing more can be written, which no other usage helps."""
+
+
 @contextmanager
 def explaining_usage(extra: str = "train") -> Iterator[None]:
-    """Makes what cannot be done wrong usage: one sentence, exit status 2.
+    """Makes what cannot be done wrong usage: one sentence, exit status 2. A full disk is none: exit status 1.
 
     Args:
         extra: of the package, which brings what the command needs.
@@ -40,6 +45,10 @@ def explaining_usage(extra: str = "train") -> Iterator[None]:
         missing = f"{error.name} is not installed; run: pip install 'modeling-fer[{extra}]'"
         raise typer.BadParameter(str(error) if error.name is None else missing) from error
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            file = "" if error.filename is None else f"{error.filename}: "
+            typer.echo(f"fer: stopped: {file}{error.strerror}", err=True)
+            raise typer.Exit(1) from error
         raise typer.BadParameter(" ".join(str(error).split())) from error
 
 

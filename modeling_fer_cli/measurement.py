@@ -1,4 +1,4 @@
-"""The commands that measure what was trained: `fer evaluate` and `fer calibrate`."""
+"""The commands that measure what was trained: `fer evaluate`, `fer calibrate` and `fer compare`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -47,6 +47,10 @@ def evaluate(
 ) -> None:
     """Measure a checkpoint: accuracy, unweighted average recall (UAR), macro-F1, calibration error, recall of each class.
 
+    Classes are matched by name. Where the data set lacks some of the model's, answers are limited to the shared ones; a line below the
+    table, and accuracy_all_classes in the results, say how many are right among all. Images of classes that the model lacks are left
+    out, which a line says too.
+
     Examples: fer evaluate --suite prepared/ --add prepared/jaffe --output results/fer-base.json
 
     fer evaluate runs/mine/best --data prepared/mine --map smile=happiness --confusion mine.png
@@ -75,8 +79,16 @@ def evaluate(
 
 def calibrate(
     context: typer.Context,
-    checkpoint: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or a checkpoint in one.")],
-    data: Annotated[str, typer.Option(help="The prepared data set that it was trained on.")],
+    checkpoint: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Run folder, or any checkpoint: fer-base, fer-tiny, folder or Hub repository."),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="The prepared data set that it was trained on; its split validation is fitted to, or what training holds out."
+        ),
+    ],
     prior: Annotated[
         float | None,
         typer.Option(
@@ -93,6 +105,9 @@ def calibrate(
 
     Without --output, or with --table, it prints what each prior scores, to choose by.
 
+    By the recipe beside a checkpoint it is known what the network learned. One without a recipe is fitted to the votes where the data
+    set has any and the network all their classes, else to the labels.
+
     Examples: fer calibrate runs/mine --data prepared/mine
 
     fer calibrate runs/mine --data prepared/mine --output runs/mine/calibrated
@@ -107,3 +122,26 @@ def calibrate(
             show_choices(trained, table)
         if output is not None:
             finish_checkpoint(trained, auxiliary_share, prior, output)
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="Folder of a finished fer cross-validate.", show_default=False)],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Folder of another, of the same folds.", show_default=False)],
+    data: Annotated[str, typer.Option(help="The prepared data set that both ran on.")],
+    seed: Annotated[int, typer.Option(min=0, help="Draws the people of the bootstrap.")] = 0,
+    output: Annotated[Path | None, typer.Option(help="JSON file for all that is printed.", dir_okay=False)] = None,
+    answers: Annotated[
+        Path | None, typer.Option(help="CSV file for the answers of both to each image, for other software.", dir_okay=False)
+    ] = None,
+) -> None:
+    """Say whether two methods differ that were cross-validated on the same folds.
+
+    Example: fer compare runs/baseline runs/hybrid --data prepared/ckplus48 --output comparison.json --answers answers.csv
+
+    Accuracy and unweighted average recall (UAR) of both, and their difference, have 95% intervals by a paired bootstrap over people.
+    Beside them: McNemar's exact test over images, and the corrected resampled t-test over folds (Nadeau and Bengio 2003).
+    """
+    with explaining_usage():
+        from modeling_fer.commands.compare import compare_runs
+
+        compare_runs(a, b, data, seed, output, answers)

@@ -35,7 +35,8 @@ def predict(
     min_face: Annotated[
         float | None,
         typer.Option(
-            min=0.0, help="Least height or width of a face: pixels of the photo, or below 1 a share of its longest side."
+            min=0.0,
+            help="Leave out faces whose longer side is less: pixels of the photo, or below 1 a share of its longest side.",
         ),
     ] = None,
     search_size: Annotated[
@@ -132,7 +133,8 @@ def export(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Prepared data set that --quantize learns from and is measured on; shifted crops of a face if not given."
+            help="Prepared data set that --quantize learns from (train) and is measured on (test, else validation, else all images); "
+            "shifted crops of a face if not given."
         ),
     ] = None,
 ) -> None:

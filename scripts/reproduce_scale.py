@@ -103,7 +103,7 @@ class Scale:
 
 def quick_scale(data: Path, runs: Path) -> Scale:
     """A small share of everything."""
-    base, tiny = (str(runs / name / "released") for name in ("fer_base_mixed", "fer_tiny_distilled"))
+    base, tiny = (str(runs / name / "released") for name in ("fer_base_mixed", "fer_tiny_degraded"))
     training = "--set epochs=1 --set warmup_epochs=0 --set ema_decay=0.5"
     return Scale(
         data, runs, runs / "results", runs / "docs", methods=("baseline", "hybrid"), changes=("reference", "teacher"),

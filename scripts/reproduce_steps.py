@@ -116,9 +116,12 @@ def list_comparison(scale: Scale) -> list[str]:
         f"--output {scale.results}/ckplus48.json --figure {scale.docs}/ckplus48_methods.png "
         f"--confusion {scale.docs}/ckplus48_confusion.png"
     )
+    second = scale.seeds[:2][-1]
     return [
         *commands,
         f"python scripts/tabulate_results.py {runs} {tabulated}",
+        f"fer compare {runs}/baseline-{second} {runs}/hybrid-{second} --data {data}/ckplus48 "
+        f"--output {scale.results}/comparison.json",
         draw_maps(scale, "methods_maps", models),
     ]
 
@@ -272,8 +275,8 @@ def list_training(scale: Scale) -> list[str]:
     """The bundled checkpoints, from dlib's network to the finished folder."""
     runs, votes = scale.runs, f"--data {scale.data}/fer2013"
     start, base, longer, mixed = (runs / name for name in ("dlib-start", "fer_base", "fer_base_longer", "fer_base_mixed"))
-    tiny = runs / "fer_tiny_distilled"
-    begins = scale.start or f"--set initial_checkpoint={start}"
+    taught, tiny = runs / "fer_tiny_distilled", runs / "fer_tiny_degraded"
+    begins, answers = scale.start or f"--set initial_checkpoint={start}", f"--set 'teachers=[{mixed}/released]'"
     commands = [
         f"fer train fer_base {votes} --output {base} {begins} {scale.training}",
         f"fer train fer_base_longer {votes} --output {longer} --set initial_checkpoint={base}/best {scale.training}",
@@ -281,10 +284,14 @@ def list_training(scale: Scale) -> list[str]:
         f"python scripts/average_checkpoints.py {mixed}/best {longer}/best --output {mixed}/average",
         f"fer calibrate {mixed}/average {votes} --table {scale.results}/prior.json",
         f"fer calibrate {mixed}/average {votes} --auxiliary-share 0 --prior 0.5 --output {mixed}/released",
-        f"fer train fer_tiny_distilled {votes} --output {tiny} "
-        f"--set initial_checkpoint={runs}/distillation/fer_tiny_distilled/best --set 'teachers=[{mixed}/released]' {scale.training}",
-        f"fer calibrate {tiny}/last {votes} --table {scale.results}/prior_tiny.json",
-        f"fer calibrate {tiny}/last {votes} --auxiliary-share 0 --prior 0.5 --output {tiny}/released",
+        f"fer train fer_tiny_distilled {votes} --output {taught} "
+        f"--set initial_checkpoint={runs}/distillation/fer_tiny_distilled/best {answers} {scale.training}",
+        f"fer calibrate {taught}/last {votes} --auxiliary-share 0 --prior 0.5 --output {taught}/released",
+        f"fer train fer_tiny_degraded {votes} --output {tiny} --set initial_checkpoint={taught}/last {answers} {scale.training}",
+        f"fer calibrate {tiny}/best {votes} --table {scale.results}/prior_tiny.json",
+        f"fer calibrate {tiny}/best {votes} --auxiliary-share 0 --prior 0.5 --output {tiny}/released",
+        f"python scripts/measure_robustness.py before={taught}/released after={tiny}/released {votes} --split validation "
+        f"--images {5 * scale.images} --output {scale.results}/robustness_tiny.json",
     ]
     if not scale.start:
         commands.insert(0, convert_dlib(scale))

@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 from PIL import Image
 
-from modeling_fer.images_fer import count_pictures, open_image
+from modeling_fer.images_fer import about_pictures, count_pictures, open_image
 
 MEGABYTE = 1_000_000
 MAX_PHOTO_MEGABYTES = 20
@@ -40,7 +40,7 @@ def explain(sentence: str) -> str:
 def note_animation(path: str) -> str:
     """A sentence on an image file that holds several pictures; empty for others."""
     count = count_pictures(path)
-    return f"It is an animation; the first of its {count} pictures is read." if count > 1 else ""
+    return f"It {about_pictures(path, count)}" if count > 1 else ""
 
 
 def note_unseen(path: str) -> str:

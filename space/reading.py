@@ -117,7 +117,7 @@ class LiveSession:
 
 def read_video(
     reader: Reader, path: str, fps: float, folder: Path, advance: Callable[[float], None], prior: float | None = None
-) -> list[tuple[float, Faces]]:
+) -> tuple[list[tuple[float, Faces]], str]:
     """Reads a video, and writes annotated.mp4 and faces.csv.
 
     Args:
@@ -129,26 +129,31 @@ def read_video(
         prior: as for the pipeline.
 
     Returns:
-        Time and faces of each frame, without relevance maps.
+        Time and faces of each frame, without relevance maps; and a sentence on what is missing, empty for a whole video.
 
     Raises:
-        ValueError: it cannot be read.
+        ValueError: nothing of it can be read.
     """
     frames: list[tuple[float, Faces]] = []
-    name = Path(path).name
+    name, missing = Path(path).name, ""
     try:
         with (
             VideoWriter(folder / "annotated.mp4", fps, path) as writer,
             open_rows(folder / "faces.csv", face_columns(reader.labels, timed=True)) as rows,
         ):
-            for frame, faces in analyse_video(reader.video, path, fps, SMOOTHING_SECONDS, prior=prior):
-                # A header may promise less than there is.
-                if frame.time > MAX_VIDEO_SECONDS:
-                    break
-                writer.write(frame.image, faces, frame.time)
-                rows.write(face_rows(name, faces, frame.number, frame.time))
-                frames.append((frame.time, [face.without_map() for face in faces]))
-                advance(frame.time)
+            try:
+                for frame, faces in analyse_video(reader.video, path, fps, SMOOTHING_SECONDS, prior=prior):
+                    # A header may promise less than there is.
+                    if frame.time > MAX_VIDEO_SECONDS:
+                        break
+                    writer.write(frame.image, faces, frame.time)
+                    rows.write(face_rows(name, faces, frame.number, frame.time))
+                    frames.append((frame.time, [face.without_map() for face in faces]))
+                    advance(frame.time)
+            except ValueError as error:
+                if not frames:
+                    raise
+                missing = without_folder(error, path)
     except ValueError as error:
         raise ValueError(without_folder(error, path)) from error
-    return frames
+    return frames, missing

@@ -31,7 +31,7 @@ class VideoResult:
 @on_gpu
 def read_frames(
     path: str, fps: float, repository: str, prior: float, folder: Path, progress: gr.Progress
-) -> list[tuple[float, Faces]]:
+) -> tuple[list[tuple[float, Faces]], str]:
     """Reads a video while the page shows how far it is."""
     with explained():
         seconds = check_video(path)
@@ -54,7 +54,7 @@ def show_video(
         return no_video("No video is chosen yet; choose one below.")
     folder = tempfile.TemporaryDirectory(prefix="fer-")
     try:
-        frames = read_frames(path, fps, repository, prior, Path(folder.name), progress)
+        frames, missing = read_frames(path, fps, repository, prior, Path(folder.name), progress)
     except gr.Error as error:
         return no_video(error.message)
     tracks = summarize_tracks(frames)
@@ -64,7 +64,7 @@ def show_video(
     colors = color_lines(load_reader(repository).labels)
     annotated, table = (str(Path(folder.name) / name) for name in ("annotated.mp4", "faces.csv"))
     return (
-        status(count_tracks(tracks, frames)),
+        status(f"{count_tracks(tracks, frames)} {missing}".strip()),
         gr.Video(annotated, visible=True),
         titles,
         gr.LinePlot(plot, color_map=colors, visible=bool(tracks)),

@@ -156,11 +156,11 @@ def write_prepared(folder: Path, size: int, without: tuple[str, ...] = ()) -> Pa
 
 
 def write_table(folder: Path, subjects: list[str]) -> Path:
-    """A csv table of drawn crops, one for each subject, every other one with a smile."""
-    rows = [
-        [save(folder / f"{number}.png").name, ("frown", "smile")[number % 2], subject]
-        for number, subject in enumerate(subjects)
-    ]
+    """A csv table of drawn crops, one for each subject and each a little darker, every other one with a smile."""
+    rows = []
+    for number, subject in enumerate(subjects):
+        draw_face().point(lambda pixel, darker=number: pixel - darker).save(folder / f"{number}.png")
+        rows.append([f"{number}.png", ("frown", "smile")[number % 2], subject])
     write_csv(folder / "faces.csv", ["image", "label", "subject"], rows)
     return folder / "faces.csv"
 
@@ -212,16 +212,22 @@ def two_people(photo: Image.Image) -> Image.Image:
 
 
 def write_clip(
-    path: Path, images: Sequence[Image.Image], fps: int = 10, times: Sequence[float] | None = None, sound: str | None = None
+    path: Path,
+    images: Sequence[Image.Image],
+    fps: int = 10,
+    times: Sequence[float] | None = None,
+    sound: str | None = None,
+    **options: str,
 ) -> Path:
     """A video.
 
     Args:
         times: when each picture is shown, in seconds, where that is not regular.
         sound: codec of a tone of 440 Hz that lasts as long as the pictures; silent where it is None.
+        options: of FFmpeg's writer, such as movflags="faststart".
     """
     seconds = (times[-1] if times else len(images) / fps) + (1 / fps if times else 0)
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream({".avi": "mpeg4", ".flv": "flv1", ".3gp": "mpeg4"}.get(path.suffix, "libx264"), rate=fps)
         stream.width, stream.height, stream.pix_fmt = *images[0].size, "yuv420p"
         if times is not None:

@@ -50,6 +50,16 @@ def test_a_photo_of_one_large_face_is_reduced_and_its_box_is_not(photo):
     assert overlap(np.array(face.box) / 6, small.box) > 0.9
 
 
+@pytest.mark.parametrize(("least", "count"), [(0, 4), (20, 4), (70, 2), (100, 1), (120, 0), (0.07, 2), (0.1, 1)])
+def test_faces_smaller_than_asked_for_are_left_out(photo, least, count):
+    row = Image.new("RGB", (1000, 512), "gray")
+    # Faces of 114, 87, 54 and 40 pixels.
+    for left, top, side in ((0, 0, 512), (520, 0, 400), (520, 410, 102), (640, 400, 110)):
+        row.paste(photo.resize((side, side), Image.Resampling.LANCZOS), (left, top))
+    sizes = [face.size for face in MtcnnDetector(min_face=least)(row)]
+    assert len(sizes) == count and min(sizes, default=least) >= (least if least >= 1 else 1000 * least)
+
+
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])
 def test_photos_of_any_mode_are_searched(photo, mode):
     [face] = DETECTOR(photo.convert(mode))

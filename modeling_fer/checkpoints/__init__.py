@@ -1,5 +1,6 @@
 """The checkpoints that the package brings along, each a folder laid out as a Hub repository."""
 
+import os
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -33,12 +34,16 @@ def find_checkpoint(source: str | Path | None) -> str | Path:
         source: a folder or file, a bundled checkpoint's name, or a repository of the Hub (user/name).
 
     Raises:
-        ValueError: it is a name, and no folder or bundled checkpoint has it.
+        ValueError: it is a name, and no folder or bundled checkpoint has it; or it is a folder that may not be read.
     """
     if source is None:
         return checkpoint_folder()
     path, name = Path(source), str(source)
     if path.exists():
+        if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
+            from modeling_fer.images_fer import forbidden
+
+            raise ValueError(forbidden(path))
         is_run = not (path / "config.json").is_file() and (path / "best" / "config.json").is_file()
         return path / "best" if is_run else source
     if len(path.parts) > 1:

@@ -2,27 +2,35 @@
 thresholds of its sets of expressions and of the answer "uncertain".
 """
 
+from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import torch
 import typer
+from datasets import Dataset
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from modeling_fer.checkpoints import find_checkpoint
-from modeling_fer.configuration_fer import FerConfig
+from modeling_fer.configuration_fer import EXPRESSIONS, FerConfig
 from modeling_fer.data import load_splits
-from modeling_fer.data.columns import FaceColumns, read_labels
+from modeling_fer.data.columns import FaceColumns, decode_columns, read_labels
 from modeling_fer.data.json_files import keep_result
+from modeling_fer.data.landmarks import LANDMARK_POINTS
+from modeling_fer.data.prepared import load_prepared
+from modeling_fer.data.targets import choose_target, read_votes
 from modeling_fer.image_processing_fer import FerImageProcessor
+from modeling_fer.inference.loading import Checkpoint, load_checkpoint
 from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.training.building import recipe_columns
-from modeling_fer.training.calibration import fit_temperature, join_outputs, join_scores, shared_places
-from modeling_fer.training.conformal import fit_doubt
+from modeling_fer.training.calibration import TEMPERATURES, fit_temperature, join_outputs, join_scores, shared_places
+from modeling_fer.training.conformal import COVERAGES, fit_doubt, needed_images
 from modeling_fer.training.evaluation import ExpressionMetrics, predict_logits
-from modeling_fer.training.recipe import read_recipe
+from modeling_fer.training.recipe import Recipe, read_recipe
 from modeling_fer.training.sampling import auxiliary_shares, training_shares
 
 AUXILIARY_SHARES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6)
@@ -56,36 +64,115 @@ class Trained:
     auxiliary_shares: list[float] | None
 
 
-def open_run(folder: Path, data: str, auxiliary_share: float = 0.0) -> Trained:
-    """Reads a checkpoint, the recipe beside it and the data that it was trained on.
+def open_run(source: str | Path, data: str, auxiliary_share: float = 0.0) -> Trained:
+    """Reads a checkpoint, the recipe beside it where there is one, and the data.
 
     Args:
-        folder: a run folder, or a checkpoint in one.
+        source: a run folder, or a folder, bundled name or repository of a checkpoint.
         data: folder or repository of the prepared data set.
         auxiliary_share: how much a second label set is to count, in [0, 1].
 
     Raises:
         OSError, ValueError: they cannot be read, or do not fit each other, or the network's output layers cannot be joined.
     """
-    checkpoint = Path(find_checkpoint(folder))
-    recipe_file = checkpoint.parent / "recipe.yaml"
-    if not recipe_file.is_file():
-        raise ValueError(f"{recipe_file} does not exist; give a run folder that fer train wrote, or a checkpoint in one.")
-    recipe = read_recipe(recipe_file)
-    model = FerForImageClassification.from_pretrained(checkpoint, temperature=1.0, prior_strength=0.0)
-    check_join(str(checkpoint), model.config, auxiliary_share)
+    checkpoint = load_checkpoint(source)
+    config = checkpoint.model.config
+    check_join(str(source), config, auxiliary_share)
+    config.temperature, config.prior_strength = 1.0, 0.0
+    run = Path(find_checkpoint(source)).parent
+    if (run / "recipe.yaml").is_file():
+        return open_recipe(run, checkpoint, data)
+    if auxiliary_share:
+        raise ValueError(
+            f"{run / 'recipe.yaml'} does not exist, which says how {source} learned its second label set; leave --auxiliary-share out."
+        )
+    return open_foreign(checkpoint, data)
+
+
+def open_recipe(run: Path, checkpoint: Checkpoint, data: str) -> Trained:
+    """A network that `fer train` wrote, on the validation images that its recipe holds out of the data; says where it was trained on
+    other data.
+
+    Args:
+        run: its folder, with recipe.yaml.
+        checkpoint: what is fitted.
+        data: folder or repository of the prepared data set.
+
+    Raises:
+        OSError, ValueError: recipe or data cannot be read, or the data have other classes.
+    """
+    recipe, (model, processor) = read_recipe(run / "recipe.yaml"), (checkpoint.model, checkpoint.image_processor)
     splits = load_splits(data, recipe.target, recipe.label_votes)
     names, own = list(model.config.id2label.values()), splits["train"].features["label"].names
     if names != own:
         raise ValueError(
-            f"{folder} has the classes {', '.join(names)}, but {data} has {', '.join(own)}; give the data set that it was trained on."
+            f"{run} has the classes {', '.join(names)}, but {data} has {', '.join(own)}; give the data set that it was trained on."
         )
     train, validation = read_labels(splits["train"]), recipe_columns(recipe, splits["validation"])
-    model.config.label_shares = training_shares(recipe, train)
+    label_shares = training_shares(recipe, train)
+    if not same_shares(model.config.label_shares, label_shares):
+        typer.echo(
+            f"{run} was trained on other images or labels; the held-out part of {data} may hold images that it learned.",
+            err=True,
+        )
+    model.config.label_shares = label_shares
     shares = auxiliary_shares(recipe, train) if model.config.auxiliary_labels else None
-    processor = FerImageProcessor.from_pretrained(checkpoint)
     label_set = "labels" if recipe.target == "label" else "votes"
     return Trained(model, processor, validation, *predict_logits(model, processor, validation), label_set, shares)
+
+
+def same_shares(known: Sequence[float] | None, now: Sequence[float]) -> bool:
+    """Whether the classes are as frequent as they were in training; true where that is not known."""
+    return known is None or np.allclose(known, now, atol=1e-6)
+
+
+def open_foreign(checkpoint: Checkpoint, data: str) -> Trained:
+    """A network that something else than `fer train` wrote, as the Trainer of transformers does. Its first output layer is fitted to
+    the votes where the data set has any and the network all their classes, else to the label.
+
+    Args:
+        checkpoint: what is fitted; it keeps the label shares that it has, and gets those of the split train where it has none.
+        data: folder or repository of the prepared data set.
+
+    Raises:
+        OSError, ValueError: the data cannot be read, or have classes that the network lacks.
+    """
+    model, processor = checkpoint.model, checkpoint.image_processor
+    splits, names = load_prepared(data), list(model.config.id2label.values())
+    target = choose_label_set(splits["validation"], names)
+    train, validation = (choose_target(splits[name], target) for name in ("train", "validation"))
+    own = validation.features["label"].names
+    if unknown := [name for name in own if name not in names]:
+        raise ValueError(f"The network has no class {unknown[0]!r} of {data}; it has {', '.join(names)}.")
+    if model.config.label_shares is None:
+        model.config.label_shares = training_shares(Recipe(), take_classes(read_labels(train), names))
+    decoded = decode_columns(validation.select_columns(label_columns(validation)), processor, LANDMARK_POINTS["all"])
+    columns = take_classes(decoded, names)
+    label_set = "labels" if target == "label" else "votes"
+    return Trained(model, processor, columns, predict_logits(model, processor, columns)[0], None, label_set, None)
+
+
+def choose_label_set(validation: Dataset, names: Sequence[str]) -> str:
+    """`votes` where images have any and a network has all their classes, else `label`; see `choose_target`."""
+    has_votes = "votes" in validation.column_names and bool(read_votes(validation).any())
+    return "votes" if has_votes and set(EXPRESSIONS) <= set(names) else "label"
+
+
+def label_columns(dataset: Dataset) -> list[str]:
+    """The columns that a network is fitted on."""
+    return [name for name in ("image", "label", "distribution") if name in dataset.column_names]
+
+
+def take_classes(columns: FaceColumns, names: list[str]) -> FaceColumns:
+    """The columns with a network's classes.
+
+    Args:
+        columns: their classes are among `names`.
+        names: of the network's classes.
+    """
+    places = torch.tensor([names.index(name) for name in columns.label_names])
+    targets = torch.zeros(len(columns), len(names)).index_copy(1, places, columns.targets)
+    return replace(columns, targets=targets, labels=places[columns.labels], label_names=names)
 
 
 def check_join(checkpoint: str, config: FerConfig, auxiliary_share: float) -> None:
@@ -200,7 +287,33 @@ def finish_checkpoint(trained: Trained, auxiliary_share: float, prior: float | N
     fit_doubt(config, model.adjust_logits(logits).softmax(dim=1).numpy(), validation.labels.numpy())
     model.save_pretrained(output)
     trained.processor.save_pretrained(output)
-    below = "never" if config.uncertain_below is None else f"below {config.uncertain_below:.2f}"
+    below = "never" if config.uncertain_below is None else f"below {config.uncertain_below:.4f}"
     typer.echo(f"{output}: temperature {config.temperature:g}, prior {config.prior_strength:g}, uncertain {below}")
-    if len(validation) < FEW:
-        typer.echo(f"These were fitted on {len(validation)} validation images, so they are rough; {FEW} or more are better.")
+    for note in explain_fit(config, validation.labels):
+        typer.echo(note)
+
+
+def explain_fit(config: FerConfig, labels: Tensor) -> list[str]:
+    """Sentences on what the images were too few, or too easy, to fit.
+
+    Args:
+        config: of the finished checkpoint.
+        labels: (n,), class indices of the validation images.
+    """
+    notes = []
+    if len(labels) < FEW:
+        notes.append(f"These were fitted on {len(labels)} validation images, so they are rough; {FEW} or more are better.")
+    if config.temperature == TEMPERATURES[0]:
+        notes.append(
+            "The temperature is the lowest allowed: these images are too few or too easy to say how sure answers should be."
+        )
+    if config.temperature == TEMPERATURES[1]:
+        notes.append("The temperature is the highest allowed: on these images the network does no better than a guess.")
+    needed = [needed_images(coverage) for coverage in COVERAGES]
+    counts = zip(config.id2label.values(), labels.bincount(minlength=len(config.id2label)).tolist(), strict=True)
+    if few := [f"{name} ({images})" for name, images in counts if images < needed[-1]]:
+        notes.append(
+            f"Sets of {', '.join(f'{coverage:.0%}' for coverage in COVERAGES)} take {', '.join(map(str, needed))} validation images "
+            f"of a class; with fewer it is in every set, which says nothing: {', '.join(few)}."
+        )
+    return notes

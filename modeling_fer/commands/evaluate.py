@@ -1,6 +1,6 @@
 """`fer evaluate`: what a checkpoint scores on one data set, or on the whole suite."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,12 +14,15 @@ from rich.table import Column, Table
 from modeling_fer.checkpoints import DEFAULT_CHECKPOINT
 from modeling_fer.commands.cross_validate import Folds, start_folds
 from modeling_fer.data import load_labelled
+from modeling_fer.data.columns import read_labels
 from modeling_fer.data.recut import recut_faces
 from modeling_fer.faces_fer import FaceCropper, make_detector
 from modeling_fer.inference.loading import Checkpoint, load_checkpoint
 from modeling_fer.training.cross_validation import cross_validate, folds_scores
+from modeling_fer.training.evaluation import answer_names, foreign_images, rename_columns
 from modeling_fer.training.figures import draw_confusion
 from modeling_fer.training.measurement import (
+    DATASET_NAMES,
     Measurement,
     Result,
     digest_checkpoint,
@@ -95,6 +98,7 @@ def measure_suite(suite: Suite, output: Path | None, fine_tuned: Path | None) ->
         ValueError: checkpoint and data do not fit each other.
     """
     results: list[Result] = []
+    notes: list[str] = []
 
     def keep(result: Result) -> None:
         results.append(result)
@@ -104,14 +108,19 @@ def measure_suite(suite: Suite, output: Path | None, fine_tuned: Path | None) ->
     try:
         with Progress(console=Console(stderr=True)) as progress:
             for measurement, dataset in progress.track(suite.planned, description="measuring"):
-                keep(measure(suite.checkpoint, measurement, dataset))
+                foreign = count_foreign(suite.checkpoint, measurement, dataset)
+                # The suite's own measurements keep their names, by which results are looked up.
+                own = measurement.dataset in DATASET_NAMES
+                keep(measure(suite.checkpoint, measurement if own else leave_out(measurement, foreign), dataset))
+                told = [*explain_foreign(foreign), *explain_limits(suite.checkpoint, results[-1])]
+                notes += [f"{len(results)}: {note}" for note in told]
         if suite.folds is not None and fine_tuned is not None:
             summary = cross_validate(suite.folds.recipe, suite.folds.columns, suite.folds.folds, fine_tuned)
             measurement = Measurement("ckplus48", "train", folds=FOLDS)
             keep(Result(measurement, folds_scores(summary), digest_checkpoint(suite.checkpoint)))
     finally:
         if results:
-            show_results(results)
+            show_results(results, notes)
 
 
 def start_fine_tuning(model: str, data: Path, folder: Path) -> Folds:
@@ -155,15 +164,55 @@ def evaluate_one(
         measurement = replace(measurement, prior_strength=own)
     new_names = {old: str(new) for old, new in read_overrides(renamed).items()}
     check_measurement(checkpoint, measurement, dataset, new_names)
+    foreign = count_foreign(checkpoint, measurement, dataset, new_names)
+    measurement = leave_out(measurement, foreign)
     if measurement.recut:
         processor = checkpoint.image_processor
         dataset = recut_faces(dataset, make_detector(processor.face_detector), FaceCropper.from_processor(processor))
     result = measure(checkpoint, measurement, dataset, new_names)
-    show_results([result])
+    show_results([result], [*explain_foreign(foreign), *explain_limits(checkpoint, result)])
     if output is not None:
         write_results([result], output)
     if confusion is not None:
         draw_confusion(np.array(result.scores["confusion"]), result.scores["classes"]).save(confusion)
+
+
+def count_foreign(
+    checkpoint: Checkpoint, measurement: Measurement, dataset: Dataset, renamed: Mapping[str, str] | None = None
+) -> dict[str, int]:
+    """The images of classes that the measured output layer lacks, which nobody asked to leave out; see `foreign_images`.
+
+    Args:
+        checkpoint, measurement, dataset, renamed: as for `check_measurement`.
+    """
+    names = answer_names(checkpoint.model.config, measurement.auxiliary)
+    return foreign_images(rename_columns(read_labels(dataset), names, renamed or {}), names, measurement.without)
+
+
+def leave_out(measurement: Measurement, classes: Sequence[str] | Mapping[str, int]) -> Measurement:
+    """The measurement without the images of some more classes."""
+    return replace(measurement, without=[*measurement.without, *classes])
+
+
+def explain_foreign(foreign: Mapping[str, int]) -> list[str]:
+    """A sentence for each class that the model lacks."""
+    return [
+        f"{name} ({images} image{'s'[: images > 1]}) is no class of the model; its images are left out."
+        for name, images in foreign.items()
+    ]
+
+
+def explain_limits(checkpoint: Checkpoint, result: Result) -> list[str]:
+    """A sentence on answers that could be none of some classes of the model, which makes them right more often; none where there are no
+    such answers.
+    """
+    names, classes = answer_names(checkpoint.model.config, result.measurement.auxiliary), result.scores["classes"]
+    if len(classes) == len(names):
+        return []
+    return [
+        f"The answers are limited to the {len(classes)} classes that are measured; among all {len(names)} of the model "
+        f"{result.scores['accuracy_all_classes']:.1%} are right."
+    ]
 
 
 def check_results(output: Path | None, checkpoint: Checkpoint) -> None:
@@ -194,14 +243,20 @@ def prepare_picture(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
 
 
-def show_results(results: Sequence[Result]) -> None:
+def show_results(results: Sequence[Result], notes: Sequence[str] = ()) -> None:
     """Prints a row for each result, numbered where there are several, and the recalls by class in a column for each. Long names are
     folded on a narrow screen, and written whole where no screen is.
+
+    Args:
+        results: at least one.
+        notes: sentences on the rows, a line each.
     """
     console = Console(markup=False)
     if not console.is_terminal:
         console.width = UNFOLDED
     console.print(tabulate_scores(results))
+    for note in notes:
+        console.print(note, highlight=False)
     if len(results) == 1:
         console.print(tabulate_recalls(results, ["class", "recall, %"]))
         return

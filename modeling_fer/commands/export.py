@@ -4,8 +4,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from modeling_fer.exporting.crops import choose_parts
 from modeling_fer.exporting.export import Export, export_checkpoint
 from modeling_fer.inference.loading import load_checkpoint
+
+PARTS = {
+    "test": "split test",
+    "validation": "split validation",
+    "all": "all splits, which the range of values was learned from too",
+}
+"""What the splits of `choose_parts` are called in a sentence."""
 
 
 def export_model(model: str, output: Path, quantize: bool, prior: float | None, data: str | None) -> None:
@@ -32,13 +40,18 @@ def export_model(model: str, output: Path, quantize: bool, prior: float | None, 
     console = Console(soft_wrap=True, highlight=False, markup=False)
     done = export_checkpoint(checkpoint, output, quantize, data)
     console.print(f"wrote {done.file} ({done.megabytes:.1f} MB)")
-    console.print(describe_difference(done, data))
+    where = "one photo" if data is None else f"{data}, {PARTS[choose_parts(data).split]}"
+    console.print(describe_difference(done, where))
 
 
-def describe_difference(done: Export, data: str | None) -> str:
-    """A sentence on how the file answers otherwise than the checkpoint."""
-    difference = done.difference
-    where = f"{done.crops:,} crops of {data}" if data else f"{done.crops} crops of one photo"
+def describe_difference(done: Export, compared: str) -> str:
+    """A sentence on how the file answers otherwise than the checkpoint.
+
+    Args:
+        done: what was written.
+        compared: what the compared crops are of.
+    """
+    difference, where = done.difference, f"{done.crops:,} crops of {compared}"
     sentence = (
         f"on {where}: probabilities differ by up to {difference.probabilities:.2g}, relevance maps by up to "
         f"{difference.relevance_maps:.2g}; {difference.agreement:.1%} are named alike"

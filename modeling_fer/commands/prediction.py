@@ -11,6 +11,7 @@ from PIL import Image
 
 from modeling_fer.answers_fer import Answer, Faces
 from modeling_fer.commands.console import Console, is_terminal
+from modeling_fer.images_fer import about_pictures
 from modeling_fer.inference.engines import ReaderSettings
 from modeling_fer.inference.media import Source, readable
 from modeling_fer.inference.outputs import OutputNames, write_picture
@@ -126,6 +127,9 @@ class Run:
         if self.settings.output is None:
             return
         if self.rows is None:
+            # The tracks of an earlier run would look like those of this one.
+            if not self.settings.writes_to_stdout:
+                tracks_beside(self.settings.output).unlink(missing_ok=True)
             self.rows = self._open_rows(self.settings.output, face_columns(self.labels, self.timed, self.tells_sets))
         empty = not self.settings.faces_only
         self.rows.write(face_rows(readable(name), faces, frame, time, empty, self.settings.sets))
@@ -137,7 +141,7 @@ class Run:
             return
         if self.track_rows is None:
             columns = track_columns(self.labels, self.tells_sets)
-            self.track_rows = self._open_rows(output.with_suffix(f".tracks{output.suffix}"), columns)
+            self.track_rows = self._open_rows(tracks_beside(output), columns)
         self.track_rows.write([track_row(readable(name), track, self.settings.sets) for track in tracks])
 
     def _open_rows(self, output: Path, columns: Columns) -> RowFile:
@@ -176,7 +180,7 @@ class Run:
             self.console.complain(source.name, result.error)
             return
         if result.pictures > 1:
-            self.console.note(f"{source.name} is an animation; the first of its {result.pictures} pictures is read.")
+            self.console.note(f"{source.name} {about_pictures(source.name, result.pictures)}")
         self._write(source.name, result.faces)
         self._save_drawing(source, result.drawing)
         self._show_faces(source.name, result.faces)
@@ -261,12 +265,17 @@ class Run:
         return told if sets is None else f"{told}; {sets:.0%} set: {', '.join(answer.expression_set(sets))}"
 
 
+def tracks_beside(output: Path) -> Path:
+    """The file for the tracks of videos that belongs to one for rows."""
+    return output.with_suffix(f".tracks{output.suffix}")
+
+
 def nobody_followed(passing: int) -> str:
     """What is said of a video none of whose faces was followed: how many were seen, each in one of the frames looked at."""
     if not passing:
         return "no face found"
     faces = "1 face" if passing == 1 else f"{passing} faces"
-    return f"{faces} in single frames only; more are looked at by a higher --fps"
+    return f"{faces} in single frames only; a higher --fps looks at more frames, if the video has more"
 
 
 class VideoOverlay:

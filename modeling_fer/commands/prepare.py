@@ -10,6 +10,7 @@ from modeling_fer.data.prepare import finish, is_finished, prepare
 from modeling_fer.data.prepared import load_whole
 from modeling_fer.data.readers import read_source
 from modeling_fer.data.report import count_problems, describe
+from modeling_fer.data.shared_images import count_copies, find_shared_images
 from modeling_fer.hub.push import Push, upload
 from modeling_fer.inference.loading import load_checkpoint
 
@@ -74,6 +75,8 @@ def prepare_dataset(
         finish(splits, source, chosen, output)
     for split, dataset in splits.items():
         console.print(f"{split}: {describe(dataset)}")
+    for sentence in count_copies(find_shared_images(splits)):
+        console.print(sentence)
     if problems := count_problems(output / "report"):
         console.print(f"Problems: {problems}, listed in {output}/report/problems.csv")
     if repository is not None:

@@ -25,7 +25,7 @@ class PrepareSettings:
         image_size: height and width in pixels of the crops.
         margin, offset, align: how faces are cut, see `FaceCropper`.
         detector: what finds the faces, one of `DETECTORS`.
-        min_face: least height or width of a face: in pixels of the photo where it is 1 or more, else as a share of its longest side.
+        min_face: least longer side of a face: in pixels of the photo where it is 1 or more, else as a share of its longest side.
         landmarks: where landmarks come from that the data set does not give: `fan` (68, by `FanLandmarks`), `detector` (its own
             five, if it gives any: eyes, nose, corners of the mouth) or `none`.
         landmark_points: which of 68 landmarks the heatmap is drawn at, a name in `LANDMARK_POINTS`.

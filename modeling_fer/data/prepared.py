@@ -9,6 +9,7 @@ import pyarrow.parquet
 from datasets import ClassLabel, Dataset, DatasetDict, IterableDataset, SplitDict, SplitInfo, load_dataset
 from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 
+from modeling_fer.data.shared_images import digest_images
 from modeling_fer.data.source import SPLIT_NAMES, list_folders, plain_name, unify_subjects, usual_name
 from modeling_fer.data.splits import hold_out
 from modeling_fer.images_fer import PHOTO_SUFFIXES, suffix_of
@@ -32,7 +33,7 @@ def load_whole(path: str | Path) -> DatasetDict:
 
 def load_prepared(path: str | Path) -> DatasetDict:
     """The splits of a prepared data set for training. Where there is no validation split, a fifth of the training set becomes it, by
-    subject where it says who is on its images.
+    subject where it says who is on its images; copies of an image stay together.
 
     Args: as for `load_whole`.
 
@@ -45,9 +46,9 @@ def load_prepared(path: str | Path) -> DatasetDict:
         raise ValueError(f"{path} has no split train; it has {', '.join(splits)}.")
     check_labels(f"{path} (train)", splits["train"]["label"])
     if "validation" not in splits:
-        train, validation = hold_out(splits["train"]["label"], known_subjects(splits["train"]))
-        splits["validation"] = splits["train"].select(validation)
-        splits["train"] = splits["train"].select(train)
+        whole = splits["train"]
+        train, validation = hold_out(whole["label"], known_subjects(whole), contents=digest_images(whole))
+        splits |= {"train": whole.select(train), "validation": whole.select(validation)}
     return splits
 
 

@@ -11,6 +11,7 @@ from modeling_fer.checkpoints import find_checkpoint
 from modeling_fer.configuration_fer import FerConfig
 from modeling_fer.faces_fer import FaceDetector
 from modeling_fer.image_processing_fer import FerImageProcessor
+from modeling_fer.inference.engines import ONNX_FILE
 from modeling_fer.modeling_fer import FerForImageClassification
 from modeling_fer.pipeline_fer import FacialExpressionPipeline
 
@@ -33,6 +34,7 @@ def load_checkpoint(source: str | Path | None = None) -> Checkpoint:
         ValueError: it is missing, broken, or holds another kind of model.
     """
     source = find_checkpoint(source)
+    refuse_export(Path(source))
     try:
         kind = AutoConfig.from_pretrained(source).model_type
         if kind != FerConfig.model_type:
@@ -41,6 +43,20 @@ def load_checkpoint(source: str | Path | None = None) -> Checkpoint:
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"{source} cannot be loaded: {reason}") from error
+
+
+def refuse_export(path: Path) -> None:
+    """Refuses what `fer export` wrote, a network for ONNX Runtime without the checkpoint's files.
+
+    Raises:
+        ValueError: it is that.
+    """
+    is_file = path.suffix == ".onnx" and path.is_file()
+    if is_file or ((path / ONNX_FILE).is_file() and not (path / "config.json").is_file()):
+        raise ValueError(
+            f"{path} holds an ONNX export, which fer predict and modeling_fer.load read by ONNX Runtime; give the checkpoint that it "
+            "was exported from."
+        )
 
 
 def make_pipeline(

@@ -19,6 +19,7 @@ from modeling_fer.images_fer import (
     ask,
     forbidden,
     is_address,
+    is_heif,
     register_heif,
     shortened,
     suffix_of,
@@ -97,6 +98,8 @@ class Finder:
             yield from self._list(name, list_files(path, self.skipped, self.complain))
         elif os.path.lexists(path):
             yield Source(name, kind_of_file(path) or "photo")
+        elif name == "-":
+            self.complain(name, "- is no file; for a photo on the standard input give /dev/stdin.")
         elif name.isdecimal():
             yield Source(name, "live")
         elif glob.has_magic(name):
@@ -222,12 +225,16 @@ def _is_transport(file: Path) -> bool:
 def kind_of_file(file: Path) -> str | None:
     """`photo` or `video` by a file's suffix, or by what is in it where its suffix tells nothing; None for other files."""
     kind = "video" if suffix_of(file) in VIDEO_SUFFIXES else kind_of_name(file)
-    return kind or _kind_of_content(file)
+    # What is in a pipe can be read only once, and then by whoever opens the photo.
+    return kind or (_kind_of_content(file) if os.path.isfile(file) else None)
 
 
 def _kind_of_content(file: Path) -> str | None:
     register_heif()
     try:
+        # FFmpeg takes HEIC photos for videos of one frame.
+        if is_heif(file):
+            return "photo"
         with Image.open(file):
             return "photo"
     except BROKEN_FILE_ERRORS + (Image.DecompressionBombError,):

@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 import numpy as np
 
+from modeling_fer.images_fer import forbidden
 from modeling_fer.onnx_runtime_fer import import_onnxruntime
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class OnnxSession:
-    """Runs a network that is kept as an ONNX file, on the processor.
+    """Runs a network that is kept as an ONNX file, on the processor. A copy of it, in another process too, opens the file again.
 
     Args:
         file: the network.
@@ -24,12 +25,17 @@ class OnnxSession:
 
     Raises:
         ImportError: onnxruntime is not installed.
-        ValueError: the file is no whole ONNX network.
+        ValueError: the file is no whole ONNX network, or may not be read, or threads are fewer than one.
     """
 
     def __init__(self, file: str | Path, threads: int | None = None):
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads is {threads}, but must be at least 1; leave it out for as many as there are cores.")
         self.file, self.threads = Path(file), threads
         self._open()
+
+    def __reduce__(self) -> tuple[type["OnnxSession"], tuple[Path, int | None]]:
+        return OnnxSession, (self.file, self.threads)
 
     def _open(self) -> None:
         onnxruntime = import_onnxruntime(
@@ -44,6 +50,8 @@ class OnnxSession:
             self.session: Any = onnxruntime.InferenceSession(self.file, options, providers=["CPUExecutionProvider"])
         # ONNX Runtime's errors have no class in common but this one.
         except Exception as error:
+            if not os.access(self.file, os.R_OK):
+                raise ValueError(forbidden(self.file)) from error
             raise ValueError(f"{self.file} is not a readable ONNX network; it may be cut off, or of another kind.") from error
         self.process = os.getpid()
         _sessions.add(self)

@@ -14,6 +14,9 @@ from modeling_fer.doubt_fer import Doubt
 LOST_SECONDS = 1.0
 """A face that is not seen for so long gets a new track when it is seen again."""
 
+UNCONFIRMED = -1
+"""Number of all tracks of one face in one frame."""
+
 
 class FaceTracker:
     """Gives the faces of each frame the number of their track, by ByteTrack (Zhang et al. 2022) from the package trackers.
@@ -23,7 +26,10 @@ class FaceTracker:
     """
 
     def __init__(self, fps: float):
-        # The buffer is counted in frames of a video of 30 a second, whatever the rate.
+        # Frames may lie farther apart than a second, and not quite regularly.
+        self.patience = max(LOST_SECONDS, 1.5 / fps)
+        self.seen: dict[int, float] = {}
+        # The buffer is counted in frames of a video of 30 a second, whatever the rate. Fewer may come, so times decide too.
         self.tracker = ByteTrackTracker(
             lost_track_buffer=round(30 * LOST_SECONDS),
             frame_rate=fps,
@@ -31,10 +37,11 @@ class FaceTracker:
             minimum_consecutive_frames=1,
         )
 
-    def follow(self, faces: Faces) -> list[int | None]:
-        """The track of each face of the next frame, numbered from 0; None for a face that is seen for the first time, which may be a
-        mistake of the detector.
+    def follow(self, time: float, faces: Faces) -> list[int | None]:
+        """The track of each face of the next frame, at a time in seconds. Tracks are numbered from 0. A face that is seen for the first
+        time has None, as it may be a mistake of the detector.
         """
+        self._forget_lost(time)
         detections = supervision.Detections(
             xyxy=np.array([face.box for face in faces], dtype=float).reshape(-1, 4),
             confidence=np.array([face.detection_score for face in faces], dtype=float),
@@ -45,8 +52,15 @@ class FaceTracker:
         # Without a face there are neither positions nor tracks.
         if faces and tracked.tracker_id is not None:
             for position, track in zip(tracked.data["position"], tracked.tracker_id, strict=True):
-                tracks[position] = None if track < 0 else int(track)
+                tracks[position] = None if track == UNCONFIRMED else int(track)
+                self.seen[int(track)] = time
         return tracks
+
+    def _forget_lost(self, time: float) -> None:
+        """Ends the tracks of faces that are not seen for too long."""
+        # Time stamps are rounded.
+        self.seen = {track: last for track, last in self.seen.items() if time - last <= self.patience + 0.002}
+        self.tracker.tracks = [one for one in self.tracker.tracks if one.tracker_id in self.seen]
 
 
 @dataclass
@@ -91,7 +105,7 @@ class FaceFollower:
 
     def follow(self, time: float, faces: Faces) -> Faces:
         """The faces of the next frame, with their tracks and smoothed scores."""
-        tracks = self.tracker.follow(faces)
+        tracks = self.tracker.follow(time, faces)
         return [
             face.followed(track, self.smoother.smooth(track, time, face.scores))
             for face, track in zip(faces, tracks, strict=True)

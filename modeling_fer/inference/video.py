@@ -1,13 +1,17 @@
 """Frames sampled from videos, cameras and streams, and the faces in them."""
 
+# PyAV's packets are generic to type checkers only.
+from __future__ import annotations
+
 import math
 import os
 import sys
 import threading
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any, cast
@@ -32,6 +36,12 @@ LIVE_SEARCH_SECONDS = 1.0
 
 BATCH_SIZE = 8
 """Faces of a video that go through the network at once: their frames, which may be large, wait in memory until then."""
+
+HEADER_TOLERANCE = 0.02
+"""Share of a video's frames that may be missing from it: the headers of some AVI files count frames that were dropped."""
+
+LATEST_STAMPS = 1000
+"""So many time stamps of a video are kept at least: frames that come later than their place are not so late."""
 
 CAMERA_FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "vfwcap"}
 
@@ -58,12 +68,11 @@ class Sampler:
         fps: frames a second, greater than 0.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is not, or it is not finite.
     """
 
     def __init__(self, fps: float):
-        if not fps > 0:
-            raise ValueError(f"fps is {fps}, but must be greater than 0.")
+        check_rate(fps)
         self.fps = fps
         self.wanted: float | None = None
 
@@ -77,6 +86,89 @@ class Sampler:
         steps = max(1, math.floor((time - self.wanted) * self.fps + 1e-6) + 1)
         self.wanted += steps / self.fps
         return True
+
+
+def check_rate(fps: float) -> None:
+    """Refuses what is no number of frames a second.
+
+    Raises:
+        ValueError: it is not greater than 0, or not finite.
+    """
+    if not 0 < fps < math.inf:
+        raise ValueError(f"fps is {fps}, but must be greater than 0 and finite; give 5 to look at five frames a second.")
+
+
+@dataclass
+class Tally:
+    """Counts the frames of a video while its packets are decoded: where each one stands, and how many are missing.
+
+    Attributes:
+        promised: packets that the file says there are; 0 where it does not say.
+        packets: those that came.
+        hidden: those of them whose frames are not to be shown.
+        timeless: whether some had no time stamp.
+        stamps: time stamps of the latest ones, sorted, each once.
+        earlier: how many time stamps were before these.
+        newest: the latest time stamp of a frame.
+        number: place of the last frame.
+        whole: frames that were decoded well.
+        lost: frames that were not, or only smeared.
+    """
+
+    promised: int = 0
+    packets: int = 0
+    hidden: int = 0
+    timeless: bool = False
+    stamps: list[int] = field(default_factory=list)
+    earlier: int = 0
+    newest: int = 0
+    number: int = -1
+    whole: int = 0
+    lost: int = 0
+
+    def expect(self, packet: av.Packet[Any]) -> None:
+        """Counts a packet before it is decoded."""
+        if not packet.size and packet.dts is None:
+            # The last one is empty, and asks for the frames that are left.
+            return
+        self.packets += 1
+        self.hidden += packet.is_discard
+        if packet.pts is None:
+            self.timeless = True
+        elif not packet.is_discard:
+            self._keep(packet.pts)
+
+    def _keep(self, stamp: int) -> None:
+        place = bisect_left(self.stamps, stamp)
+        if self.stamps[place : place + 1] != [stamp]:
+            insort(self.stamps, stamp)
+        # A camera may run for weeks.
+        if len(self.stamps) > 2 * LATEST_STAMPS:
+            del self.stamps[:LATEST_STAMPS]
+            self.earlier += LATEST_STAMPS
+
+    def place(self, frame: av.VideoFrame) -> int:
+        """Counts a frame, and tells its place among all."""
+        self.number += 1
+        # While nothing is lost, frames are counted: some packets hold half a frame, or one that is never shown.
+        if self.lost and not self.timeless and frame.pts is not None:
+            self.number = self.earlier + bisect_left(self.stamps, frame.pts)
+        self.newest = max(self.newest, frame.pts or 0)
+        self.whole += not frame.is_corrupt
+        self.lost += frame.is_corrupt
+        return self.number
+
+    def missing(self) -> str | None:
+        """What is said of a video that was read to its end; None where nothing is missing."""
+        if self.promised - self.packets > HEADER_TOLERANCE * self.promised:
+            return f"breaks off after {self.whole} of {self.promised} frames; what was read so far is kept."
+        frames = self.packets - self.hidden
+        missing = frames - self.whole
+        # Where it has several threads, a decoder does not tell what it cannot read at the end.
+        silent = 0 < missing <= len(self.stamps) - bisect_right(self.stamps, self.newest)
+        if not self.lost and not silent:
+            return None
+        return f"is damaged: {max(missing, self.lost)} of its {frames} frames cannot be read; what was read is kept."
 
 
 def check_file(source: str | Path) -> None:
@@ -113,53 +205,71 @@ def open_video(source: str | Path, **settings: Any) -> InputContainer:
 
 
 def read_frames(source: str | Path, fps: float) -> Iterator[Frame]:
-    """Frames of a video, as many a second as asked for, or all where it has fewer. Broken parts are passed over.
+    """Frames of a video, as many a second as asked for, or all where it has fewer. Broken parts are passed over, and told at
+    the end.
 
     Args:
         source: a file or address that FFmpeg reads.
         fps: frames a second, greater than 0.
 
     Raises:
-        ValueError: it cannot be read, holds no pictures (only sound, say), or no whole frame.
+        ValueError: it cannot be read, holds no pictures (only sound, say), or no whole frame. After all frames that can be read: some
+            cannot, or are missing.
     """
-    sampler, found = Sampler(fps), False
+    sampler, tally = Sampler(fps), Tally()
     if "://" not in str(source):
         check_file(source)
     try:
         with open_video(source) as container:
-            for number, time, frame in decode_frames(container, source):
-                found = True
+            for number, time, frame in decode_frames(container, source, tally):
                 if sampler.takes(time):
                     yield Frame(number, time, turn_upright(frame))
     except (av.FFmpegError, OSError) as error:
         reason = error.strerror or error
-        if found:
+        if tally.whole:
             raise ValueError(f"{source} breaks off ({reason}); what was read so far is kept.") from error
         raise ValueError(f"{source} cannot be read as a video ({reason}).") from error
-    if not found:
+    if not tally.whole:
         raise ValueError(f"{source} holds no whole frame.")
+    missing = tally.missing()
+    if missing:
+        raise ValueError(f"{source} {missing}")
 
 
 def decode_frames(
-    container: InputContainer, source: str | Path, threads: str = "AUTO"
+    container: InputContainer, source: str | Path, tally: Tally, threads: str = "AUTO"
 ) -> Iterator[tuple[int, float, av.VideoFrame]]:
-    """Number, time in seconds from the start, and picture of every frame that can be decoded, by some kind of FFmpeg's threads."""
+    """Number, time in seconds from the start, and picture of every frame that can be decoded whole, by some kind of FFmpeg's threads.
+    All are counted by the tally.
+    """
     if not container.streams.video:
         raise ValueError(f"{source} holds no pictures, only sound or other data.")
     stream = container.streams.video[0]
     stream.thread_type = threads
-    start, number = start_seconds(container), 0
+    tally.promised = promised_packets(container, stream)
+    start = start_seconds(container)
     usual = 1 / float(stream.average_rate or 25)
     last = -usual
     for packet in steady_packets(container, stream):
+        tally.expect(packet)
         try:
             frames = packet.decode()
         except av.InvalidDataError:
+            tally.lost += 1
             continue
         for frame in frames:
             last = frame.time - start if frame.time is not None else last + usual
-            yield number, max(0.0, last), frame
-            number += 1
+            number = tally.place(frame)
+            if not frame.is_corrupt:
+                yield number, max(0.0, last), frame
+
+
+def promised_packets(container: InputContainer, stream: av.VideoStream) -> int:
+    """How many packets of a stream a file says there are; 0 where it does not say."""
+    if not container.format.name.startswith("mov"):
+        return stream.frames
+    # Those that were trimmed in a phone still count what was cut away, but their index does not. PyAV shows it since version 17.
+    return min(stream.frames, len(getattr(stream, "index_entries", ())))
 
 
 def start_seconds(container: InputContainer) -> float:
@@ -225,7 +335,7 @@ def live_frames(source: str, fps: float) -> Iterator[Frame]:
 
     def decode() -> None:
         try:
-            for number, _, frame in decode_frames(container, what, "SLICE"):
+            for number, _, frame in decode_frames(container, what, Tally(), "SLICE"):
                 if newest.stopped:
                     break
                 newest.put((number, monotonic(), frame))
@@ -284,38 +394,49 @@ def analyse_video(
     Args:
         fer: finds and reads faces: what `modeling_fer.load` gives, or a pipeline.
         source: the video: a file or an address; where it is live, the number of a camera or the address of a stream.
-        fps: frames a second to look at.
-        smoothing: seconds that probabilities are smoothed over, see `Smoother`.
+        fps: frames a second to look at, greater than 0.
+        smoothing: seconds that probabilities are smoothed over, 0 or more, see `Smoother`.
         batch_size: faces that go through the network at once.
         prior: see `ReadOptions`.
         live: answer each frame at once, and drop those that come meanwhile.
         num_workers: threads that search frames ahead, each a frame of its own; one a core if not given, and none where it is live.
         search_every: seconds from one search of a whole frame to the next; between, faces are looked for near where they were, which
-            is several times as fast, and by one thread. 0 searches every frame; a second where it is live, else 0, if not given.
+            is several times as fast, and by one thread. 0 searches every frame, and `math.inf` searches only where no face is
+            known or one is lost; a second where it is live, else 0, if not given.
         detect: False where each frame is the crop of a face already; nothing is searched then.
 
     Returns:
         Each frame with its faces, whose `scores` are smoothed along the face's `track`; `scores_of_frame` are those of the frame alone.
 
     Raises:
-        ValueError: search_every is negative, or as `read_frames`, or as `live_frames`.
+        ValueError: fps, smoothing or search_every is no such number, or as `read_frames`, or as `live_frames`; what was read before is
+            answered first.
     """
+    check_rate(fps)
+    if not smoothing >= 0:
+        raise ValueError(f"smoothing is {smoothing}, but must be at least 0 seconds; give 0 to smooth nothing.")
     if search_every is None:
         search_every = LIVE_SEARCH_SECONDS if live else 0.0
     if not search_every >= 0:
         raise ValueError(f"search_every is {search_every}, but must be at least 0 seconds.")
     shown: deque[Frame] = deque()
+    broken: list[ValueError] = []
     frames = live_frames(str(source), fps) if live else read_frames(source, fps)
 
     def images() -> Iterator[Image.Image]:
-        for frame in frames:
-            shown.append(frame)
-            yield frame.image
+        try:
+            for frame in frames:
+                shown.append(frame)
+                yield frame.image
+        except ValueError as error:
+            # The reader would drop the frames before, which wait in it.
+            broken.append(error)
 
     if num_workers is None:
         num_workers = 0 if live else min(MOST_THREADS, usable_cores())
     if search_every > 0 and detect:
-        reader, num_workers = searching_near(fer.reader, max(1, round(search_every * fps))), min(1, num_workers)
+        between = max(1, round(min(search_every * fps, sys.maxsize)))
+        reader, num_workers = searching_near(fer.reader, between), min(1, num_workers)
     else:
         reader = fer.reader
     options: dict[str, Any] = {"batch_size": 1 if live else batch_size, "num_workers": num_workers, "detect": detect}
@@ -326,3 +447,5 @@ def analyse_video(
         for faces in reader.read(images(), **options):
             frame = shown.popleft()
             yield frame, follower.follow(frame.time, faces)
+    if broken:
+        raise broken[0]

@@ -3,6 +3,8 @@
 Everything is fitted on images that the network was not trained on, and measured on others.
 """
 
+import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +15,25 @@ COVERAGES = (0.8, 0.9, 0.95)
 """How often sets are to hold the right expression."""
 CERTAIN_ACCURACY = 0.9
 """How often answers that are not uncertain are to be right."""
+
+
+SUREST = 0.9999
+"""The highest probability under which an answer may be called uncertain: none is higher than 1, which would say so always."""
+
+
+def needed_images(coverage: float) -> int:
+    """How many images of a class a threshold takes; with fewer the class is in every set.
+
+    >>> needed_images(0.9)
+    9
+    """
+    return next(images for images in itertools.count(1) if threshold_rank(images, coverage) <= images)
+
+
+def threshold_rank(images: int, coverage: float) -> int:
+    """Which of the images of a class gives the threshold, the likeliest being the first; more than there are if they are too few."""
+    # The image beside those that are still to come counts as one of them.
+    return int(np.ceil((images + 1) * coverage))
 
 
 def fit_thresholds(probabilities: np.ndarray, labels: np.ndarray, coverage: float) -> np.ndarray:
@@ -31,8 +52,7 @@ def fit_thresholds(probabilities: np.ndarray, labels: np.ndarray, coverage: floa
     thresholds = np.zeros(probabilities.shape[1])
     for label in range(len(thresholds)):
         likeliest_first = -np.sort(-probabilities[labels == label, label])
-        # The image beside those that are still to come counts as one of them.
-        rank = int(np.ceil((len(likeliest_first) + 1) * coverage))
+        rank = threshold_rank(len(likeliest_first), coverage)
         if rank <= len(likeliest_first):
             thresholds[label] = likeliest_first[rank - 1]
     return thresholds
@@ -72,4 +92,5 @@ def fit_doubt(config: FerConfig, probabilities: np.ndarray, labels: np.ndarray, 
     # Rounded down: a set may hold more than was promised, not less.
     config.conformal_thresholds = {name: (np.floor(values * 1e6) / 1e6).tolist() for name, values in fitted.items()}
     below = fit_uncertain_below(probabilities, labels)
-    config.uncertain_below = None if below is None else round(below, 4)
+    # Rounded down, as 0.99999 would become 1.
+    config.uncertain_below = None if below is None else min(math.floor(below * 1e4) / 1e4, SUREST)

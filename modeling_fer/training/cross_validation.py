@@ -49,13 +49,31 @@ def start_cross_validation(
     folder = Path(folder)
     if (folder / "recipe.yaml").is_file():
         check_same_recipe(recipe, folder)
-    split = subject_folds(columns.labels.tolist(), subjects, folds, seed=recipe.seed)
+    split = draw_folds(recipe, columns.labels.tolist(), subjects, folds)
     drawn = describe_folds(columns, split)
     check_same_folds(drawn, folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_recipe(recipe, folder / "recipe.yaml")
     write_json(folder / "folds.json", drawn)
     return split
+
+
+def draw_folds(recipe: Recipe, labels: Sequence[int], subjects: Sequence[str | int], folds: int) -> list[Fold]:
+    """The folds of a recipe; where it chooses no epoch, they may lack the images for validation that too few people leave.
+
+    Args:
+        recipe, subjects, folds: as of `start_cross_validation`.
+        labels: class of each image.
+
+    Raises:
+        ValueError: there are too few subjects.
+    """
+    try:
+        return subject_folds(labels, subjects, folds, seed=recipe.seed)
+    except ValueError:
+        if recipe.selection != "last":
+            raise
+    return subject_folds(labels, subjects, folds, validation_share=0, seed=recipe.seed)
 
 
 def describe_folds(columns: FaceColumns, folds: Sequence[Fold]) -> dict[str, Any]:
@@ -117,7 +135,10 @@ def run_fold(recipe: Recipe, columns: FaceColumns, fold: Fold, folder: Path, cpu
     """Trains on one fold and measures its best epoch on the fold's test images; reads the result where it is there already."""
     if (result := read_fold(folder)) is not None:
         return result
-    train, validation, test = (columns.select(part) for part in (learned_positions(recipe, fold), fold.validation, fold.test))
+    train, test = columns.select(learned_positions(recipe, fold)), columns.select(fold.test)
+    # Where no epoch is chosen, all that is not tested is learned: metrics of the test images choose nothing, and those of learned ones
+    # would say nothing.
+    validation = test if recipe.selection == "last" else columns.select(fold.validation)
     train_or_resume(recipe, train, validation, folder, cpu)
     result = measure_fold(folder, test, folder)
     drop_state(folder)

@@ -185,6 +185,17 @@ def shared_classes(columns: FaceColumns, names: Sequence[str], without: Sequence
     return shared
 
 
+def foreign_images(columns: FaceColumns, names: Sequence[str], without: Sequence[str] = ()) -> dict[str, int]:
+    """How many images a data set has of each class that a model lacks; classes without an image are not named.
+
+    Args:
+        columns, names, without: as for `shared_classes`.
+    """
+    counts = columns.labels.bincount(minlength=len(columns.label_names)).tolist()
+    known = {*names, *without}
+    return {name: count for name, count in zip(columns.label_names, counts, strict=True) if count and name not in known}
+
+
 def evaluate_columns(
     model: FerForImageClassification,
     processor: FerImageProcessor,
@@ -205,9 +216,10 @@ def evaluate_columns(
         prior_strength: in [0, 1]; the checkpoint's where it is None.
 
     Returns:
-        The metrics of `ExpressionMetrics` among the classes that model and data set share, with the recalls by name, without classes
-        that have no image; `images`, their number; `accuracy_all_classes`, where an answer outside the shared classes is wrong;
-        `classes`, the names of the shared ones; and `confusion` among these, in their order, rows being labels and columns answers.
+        The metrics of `ExpressionMetrics`, answers being limited to the classes that model and data set share, with the recalls by
+        name, without classes that have no image; `images`, their number; `accuracy_all_classes`, where an answer outside the shared
+        classes is wrong; `classes`, the names of the shared ones; and `confusion` among these, in their order, rows being labels and
+        columns answers.
 
     Raises:
         ValueError: the data set has no class among `without`, model and data set share no class or none that has an image, or the

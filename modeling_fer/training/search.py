@@ -5,7 +5,9 @@ searches, and refuses to go on with something else. Nothing is ever measured on 
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,7 +172,8 @@ def search(
     folder: str | Path,
     trials: int | None = None,
 ) -> None:
-    """Tries combinations of a grid until all are tried; several processes with one storage share the work.
+    """Tries combinations of a grid until all are tried, saying in a line what became of each; several processes with one storage share
+    the work.
 
     Args:
         study: from `open_study`. Combinations that fail, by impossible settings or a diverging loss, are kept in it as failed, with the
@@ -190,13 +193,28 @@ def search(
             trial.set_user_attr("reason", " ".join(str(error).split()))
             raise
 
-    def tidy(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+    def end(_: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        reason = trial.user_attrs.get("reason")
+        outcome = f"validation accuracy {trial.value:.4f}" if reason is None else f"failed: {reason}"
+        print(f"{trial.params}: {outcome}", file=sys.stderr)
         for run in (Path(folder) / name_settings(trial.params)).glob("split-*"):
             drop_state(run)
 
     untried = count_combinations(grid) - sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
     if untried > 0:
-        study.optimize(objective, n_trials=trials, catch=FAILURES, callbacks=[tidy])
+        with quiet_optuna():
+            study.optimize(objective, n_trials=trials, catch=FAILURES, callbacks=[end])
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Keeps optuna from logging combinations, those that fail with a traceback."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 def finished_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
@@ -244,6 +262,8 @@ def train_and_validate(
 
     def measure(settings: dict[str, Any], folder: Path) -> float:
         recipe, pairs = recipe_of(settings)
+        if not all(len(validation) for _, validation in pairs):
+            raise ValueError("Too few people are left for validation, by which a search chooses.")
         accuracies = []
         for number, (train, validation) in enumerate(pairs, start=1):
             part = folder / f"split-{number}"

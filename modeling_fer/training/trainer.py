@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import send_to_device, set_seed
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -299,10 +301,23 @@ class Trainer:
             replace_folder(self.folder / "state", new)
 
     def load_state(self) -> None:
-        """Goes back to where state/ was written."""
+        """Goes back to where state/ was written.
+
+        Raises:
+            OSError: a file of it is damaged or missing.
+        """
         check_resumable(self.recipe, self.folder)
         now = replace(self.progress)
-        self.accelerator.load_state(str(self.folder / "state"))
+        try:
+            self.accelerator.load_state(str(self.folder / "state"))
+        # torch, pickle and safetensors have errors of their own for a file that was cut off.
+        except (OSError, RuntimeError, EOFError, UnpicklingError, SafetensorError) as error:
+            last = self.folder / "last"
+            start = f"by --set initial_checkpoint={last}" if last.is_dir() else "without --resume"
+            raise OSError(
+                f"{self.folder / 'state'} cannot be read ({type(error).__name__}), as a file of it is damaged or missing; begin anew "
+                f"{start}, into another folder."
+            ) from error
         self.progress.check_same_run(now, self.folder)
         if self.accelerator.is_main_process:
             keep_epochs(self.folder / "metrics.jsonl", self.progress.epoch)

@@ -39,11 +39,19 @@ def validate(
     Returns:
         The metrics of `ExpressionMetrics`; `validation_loss`, the cross-entropy with the labels; `score`, by which the best epoch is
         chosen: the accuracy, or its mean with `auxiliary_accuracy`, that of the second label set, where the model has one.
+
+    Raises:
+        FloatingPointError: an answer is not a number, as the last steps of an epoch made the weights.
     """
     count = len(faces)
     own = share_of(count, accelerator.process_index, accelerator.num_processes)
     logits, auxiliary = predict_logits(model, processor, faces.select(own))
     probabilities = gather(accelerator, logits, count).softmax(dim=1)
+    if not probabilities.isfinite().all():
+        raise FloatingPointError(
+            "The network's answers to the validation images are not numbers; the checkpoints written before are kept. "
+            "A lower learning rate or gradient clipping may help."
+        )
     metrics: dict[str, Any] = ExpressionMetrics().compute(predictions=probabilities.numpy(), references=faces.labels.numpy())
     metrics["score"] = metrics["accuracy"]
     metrics["validation_loss"] = nll_loss(probabilities.clamp(min=1e-9).log(), faces.labels).item()

@@ -84,6 +84,36 @@ def test_files_of_no_or_another_suffix_are_known_by_what_is_in_them(small, tmp_p
     assert [(Path(row["file"]).name, row["frame"]) for row in rows] == [("IMG_0001", None), ("download", 0), ("download", 2)]
 
 
+# Pipes
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdin"), reason="this system has no name for the standard input")
+def test_a_photo_comes_through_a_pipe(photo_path):
+    piped = subprocess.run([FER, "predict", "/dev/stdin", "--top-k", "1"], input=photo_path.read_bytes(), capture_output=True)
+    assert piped.stderr == b"" and piped.returncode == 0
+    assert piped.stdout.startswith(b"/dev/stdin\t1\t") and b"happiness" in piped.stdout
+    script = f'"{FER}" predict <(cat "{photo_path}") --top-k 1'
+    substituted = subprocess.run(["bash", "-c", script], capture_output=True)
+    assert substituted.stderr == b"" and substituted.stdout.partition(b"\t")[2] == piped.stdout.partition(b"\t")[2]
+
+
+def test_a_dash_says_how_to_give_the_standard_input():
+    done = fer("predict", "-")
+    assert done.returncode == 1
+    assert done.stderr == "- is no file; for a photo on the standard input give /dev/stdin.\n"
+
+
+# Files of several pictures
+
+
+def test_photos_with_a_second_picture_are_no_animations(small, tmp_path):
+    small.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[small.rotate(5)])
+    small.save(tmp_path / "b.tif", save_all=True, append_images=[small.rotate(5), small.rotate(9)])
+    done = fer("predict", tmp_path, "--model", "fer-tiny")
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 2
+    assert done.stderr == f"{tmp_path}/b.tif holds 3 pictures; the first is read.\n"
+
+
 # Small faces
 
 
@@ -101,4 +131,5 @@ def test_small_faces_of_large_photos_are_found(photo, tmp_path):
     assert count("--search-size", "640") == 0
     assert count() == 1
     assert count("--min-face", "20") == 2
+    assert count("--min-face", "40") == 1
     assert count("--min-face", "0.3") == 0

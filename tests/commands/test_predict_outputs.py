@@ -32,6 +32,19 @@ def test_outputs_replace_no_input_and_no_other_output(small, tmp_path):
         assert len(digests(tmp_path)) == 10
 
 
+def test_the_tracks_of_an_earlier_run_do_not_stay_beside_new_rows(small, tmp_path):
+    small.save(tmp_path / "a.jpg")
+    write_clip(tmp_path / "a.mp4", [small] * 6)
+    table, tracks = tmp_path / "faces.csv", tmp_path / "faces.tracks.csv"
+    assert fer("predict", tmp_path / "a.mp4", "--output", table).returncode == 0
+    assert tracks.is_file()
+    # A run that reads nothing leaves both.
+    assert fer("predict", tmp_path / "missing.jpg", "--output", table).returncode == 1
+    assert tracks.is_file()
+    assert fer("predict", tmp_path / "a.jpg", "--output", table).returncode == 0
+    assert not tracks.exists()
+
+
 def test_pictures_that_are_no_inputs_are_not_replaced_either(small, tmp_path):
     small.save(tmp_path / "a.jpg")
     small.rotate(90).save(tmp_path / "a.png")

@@ -43,7 +43,7 @@ def sfew(tmp_path):
             folder = tmp_path / "sfew" / split / expression
             folder.mkdir(parents=True)
             for number in range(5):
-                drawn(100 + 20 * place, (143, 181)).save(folder / f"film_{number}_{place}.png")
+                drawn(100 + 20 * place + number, (143, 181)).save(folder / f"film_{number}_{place}.png")
     return tmp_path / "sfew"
 
 

@@ -10,9 +10,11 @@ import pytest
 from helpers import fer, save, write
 from PIL import Image
 
+from modeling_fer.data import load_splits
 from modeling_fer.data.face_preparer import PrepareSettings
 from modeling_fer.data.prepare import finish, prepare
 from modeling_fer.data.readers import read_source
+from modeling_fer.data.shared_images import digest_images
 
 
 def test_nothing_is_dropped_silently(faces, tmp_path):
@@ -45,21 +47,59 @@ def test_images_that_splits_share_are_noted_with_their_number_and_listed(tmp_pat
     # The same pixels in a file of another kind.
     draw_noise(2).save(raw / "test/frown/g.bmp")
     command = ("prepare", "imagefolder", raw, "--output", out, "--cropped", "--image-size", 24, "--landmarks", "none")
-    assert "Problems: 1, listed in" in fer(*command).stdout
+    done = fer(*command)
+    copies = "Images that are copies of others, pixel by pixel: 3."
+    assert "Problems: 2, listed in" in done.stdout and copies in done.stdout and "another label" not in done.stdout
     with open(out / "report/problems.csv", newline="") as file:
-        [problem] = csv.DictReader(file)
+        problem, counted = csv.DictReader(file)
+    assert counted["problem"] == copies
     assert problem["source"] == "test"
     assert problem["problem"].startswith("Images that are in train too: 2, the first is test/frown/g.bmp, there train/frown/")
     assert problem["problem"] in (out / "README.md").read_text()
     with open(out / "report/shared_images.csv", newline="") as file:
         listed = {(row["split"], row["source"], row["first_split"]) for row in csv.DictReader(file)}
-    assert listed == {("test", "test/smile/e.png", "train"), ("test", "test/frown/g.bmp", "train")}
-    for name in ("smile/e.png", "frown/g.bmp"):
-        (raw / "test" / name).unlink()
+    assert listed == {
+        ("train", "train/frown/b.png", "train"),
+        ("test", "test/smile/e.png", "train"),
+        ("test", "test/frown/g.bmp", "train"),
+    }
+    for name in ("train/frown/again.png", "test/smile/e.png", "test/frown/g.bmp"):
+        (raw / name).unlink()
     draw_noise(6).save(raw / "test/smile/e.png")
     done = fer(*command)
     assert done.returncode == 0 and "Problems" not in done.stdout, done.stderr
     assert not (out / "report/shared_images.csv").exists()
+
+
+def test_copies_of_photos_are_counted_kept_and_held_out_together(tmp_path):
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    for label in ("frown", "smile"):
+        (raw / label).mkdir(parents=True)
+        for number in range(10):
+            draw_noise(number // 2 + 10 * (label == "smile")).save(raw / label / f"{number}.png")
+    draw_noise(0).save(raw / "smile/other.png")
+    command = ("prepare", "imagefolder", raw, "--output", out, "--cropped", "--image-size", 24, "--landmarks", "none")
+    counts = ("copies of others, pixel by pixel: 11.", "Copies with another label than the first of them: 1.")
+    for _ in ("prepared", "prepared already"):
+        done = fer(*command)
+        assert done.returncode == 0 and "21 images" in done.stdout and all(count in done.stdout for count in counts), (
+            done.stderr
+        )
+    with open(out / "report/shared_images.csv", newline="") as file:
+        [conflict] = [row for row in csv.DictReader(file) if row["label"] != row["first_label"]]
+    assert (conflict["source"], conflict["label"], conflict["first_label"]) == ("smile/other.png", "smile", "frown")
+    splits = load_splits(out)
+    train, held = (set(digest_images(splits[name])) for name in ("train", "validation"))
+    assert not train & held and len(train | held) == 10 and len(splits["train"]) + len(splits["validation"]) == 21
+
+
+def test_landmarks_that_cannot_be_used_are_not_said_to_be_searched_for(tmp_path):
+    save(tmp_path / "a.png")
+    write(tmp_path / "faces.csv", 'image,label,landmarks\na.png,smile,"[1, 2, 3]"\n')
+    fer("prepare", "table", tmp_path / "faces.csv", "--output", tmp_path / "out", "--cropped", "--landmarks", "none")
+    with open(tmp_path / "out/report/problems.csv", newline="") as file:
+        [problem] = csv.DictReader(file)
+    assert problem["problem"] == "The landmarks are not pairs of x and y; the image counts as one without."
 
 
 def test_problems_are_told_only_where_there_are_any(tmp_path):

@@ -40,10 +40,63 @@ def test_seed_decides_the_folds():
 
 def test_too_few_subjects_and_impossible_shares_are_named():
     labels, subjects = random_people(0, people=8, images=100)
-    with pytest.raises(ValueError, match="8 subjects cannot be split into 10 folds .* at most 3"):
+    with pytest.raises(ValueError, match="8 subjects cannot be split into 10 folds; take 8 folds here"):
         subject_folds(labels, subjects)
     with pytest.raises(ValueError, match="validation_share is 0.7"):
         subject_folds(labels, subjects, folds=2, validation_share=0.7)
+
+
+@pytest.mark.parametrize("share", [0.2, 0])
+def test_each_person_may_be_a_fold(share):
+    labels, subjects = random_people(0, people=8, images=100)
+    folds = subject_folds(labels, subjects, folds=8, validation_share=share)
+    for fold, person in zip(folds, sorted(set(subjects.tolist())), strict=True):
+        assert subjects[fold.test].tolist() == [person] * len(fold.test)
+        assert sorted([*fold.train, *fold.validation, *fold.test]) == list(range(100))
+        assert bool(len(fold.validation)) == bool(share)
+        assert not set(subjects[fold.train]) & set(subjects[fold.validation])
+
+
+def test_the_number_of_folds_that_is_advised_can_be_drawn():
+    # One of eight people is on most images, so that shares are far from equal.
+    subjects = ["busy"] * 30 + [f"S{number // 4}" for number in range(28)]
+    labels = [number % 3 for number in range(58)]
+    with pytest.raises(
+        ValueError, match="In fold 1 of 2 .* of 4 people, .* too few .* for validation; take 3 folds here"
+    ) as told:
+        subject_folds(labels, subjects, folds=2)
+    check(subject_folds(labels, subjects, folds=int(str(told.value).split()[-3])), labels, subjects)
+    few = [f"S{number // 4}" for number in range(20)]
+    sentence = "no other number of folds works here either; a recipe with selection: last needs no validation"
+    with pytest.raises(ValueError, match=sentence):
+        subject_folds(labels[:20], few, folds=2)
+    assert len(subject_folds(labels[:20], few, folds=5, validation_share=0)) == 5
+    with pytest.raises(
+        ValueError, match="5 images, 1 of them in the largest class, cannot be split into 3 folds; take 5 folds"
+    ):
+        subject_folds(range(5), range(5), folds=3, validation_share=0)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["people", "nobody"])
+def test_copies_of_an_image_are_on_one_side_and_change_nothing_where_there_are_none(known):
+    labels, people = random_people(0, people=40, images=300)
+    subjects = people if known else None
+    different = [f"{number:04d}" for number in range(300)]
+    plain, told = hold_out(labels, subjects), hold_out(labels, subjects, contents=different)
+    assert all(np.array_equal(one, other) for one, other in zip(plain, told, strict=True))
+    # Every fiftieth image is a copy of that before it, of another person and maybe of another class.
+    copied = np.array([different[number - (number % 50 == 49)] for number in range(300)])
+    first, second = hold_out(labels, subjects, contents=copied)
+    assert sorted([*first, *second]) == list(range(300)) and len(second) == pytest.approx(60, abs=12)
+    assert not set(copied[first]) & set(copied[second])
+    assert not known or not set(people[first]) & set(people[second])
+
+
+def test_copies_that_leave_too_little_are_told():
+    with pytest.raises(ValueError, match=r"10 images \(in 4 groups without common copies\), 5 of them"):
+        hold_out([0, 1] * 5, contents=list("aaaabbbccd"))
+    with pytest.raises(ValueError, match=r"10 images of 10 people \(in 4 groups without common copies\), 5 of them"):
+        hold_out([0, 1] * 5, list(range(10)), contents=list("aaaabbbccd"))
 
 
 @pytest.mark.parametrize(

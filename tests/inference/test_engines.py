@@ -1,12 +1,16 @@
 """Both engines give the same answers, and say in one sentence what they cannot read."""
 
+import copy
+import multiprocessing
 import os
+import pickle
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -53,6 +57,47 @@ def assert_same(found: list, expected: list) -> None:
         assert face.expression == other.expression
         levels = np.asarray(face.relevance_map, int) - np.asarray(other.relevance_map, int)
         assert abs(levels).max() <= 2
+
+
+@pytest.mark.parametrize("copy_of", [copy.deepcopy, lambda reader: pickle.loads(pickle.dumps(reader))])
+def test_a_copy_of_a_reader_answers_like_it(light, photo, copy_of):
+    assert_same([copy_of(light)(photo)], [light(photo)])
+
+
+@pytest.mark.slow
+def test_a_pool_of_processes_takes_a_reader(light, photo):
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert_same(list(pool.map(light, [photo, photo])), 2 * [light(photo)])
+
+
+@pytest.mark.parametrize("threads", [0, -3])
+def test_fewer_threads_than_one_are_refused_before_any_photo(threads):
+    with pytest.raises(ValueError, match=rf"^threads is {threads}, but must be at least 1; leave it out for as many"):
+        load("fer-tiny", threads=threads)
+
+
+def test_a_detector_that_cannot_be_made_is_no_fault_of_the_photos(light, photo):
+    def make(**options: object) -> None:
+        raise ValueError("There is no such detector.")
+
+    reader = FaceReader(light.network, light.prepare, light.cropper, make)
+    with pytest.raises(ValueError, match="^There is no such detector"):
+        reader([photo, photo], on_error="skip")
+
+
+def test_what_may_not_be_read_is_one_sentence(copied, monkeypatch):
+    access = os.access
+
+    def forbid(forbidden: Path) -> None:
+        monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != forbidden and access(path, mode))
+
+    forbid(copied)
+    with pytest.raises(ValueError, match=r"copy may not be read; check the permissions of its folder\.$"):
+        load(copied)
+    (copied / "model.onnx").write_bytes(b"")
+    forbid(copied / "model.onnx")
+    with pytest.raises(ValueError, match=r"model\.onnx may not be read; check the permissions of its folder\.$"):
+        load(copied)
 
 
 @pytest.mark.parametrize("name", ["fer-base", "fer-tiny"])

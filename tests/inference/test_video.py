@@ -82,12 +82,34 @@ def test_a_face_keeps_its_track_where_it_moves_and_is_hidden_for_a_moment(clip, 
 def test_two_faces_have_two_tracks_and_a_newcomer_a_third():
     face = read_face
     tracker = FaceTracker(5)
-    assert tracker.follow([face(0), face(100)]) == [None, None]
-    first, second = tracker.follow([face(103), face(2)])
+    assert tracker.follow(0.0, [face(0), face(100)]) == [None, None]
+    first, second = tracker.follow(0.2, [face(103), face(2)])
     assert {first, second} == {0, 1}
-    assert tracker.follow([]) == []
-    assert tracker.follow([face(4), face(106), face(250)]) == [second, first, None]
-    assert tracker.follow([face(250), face(106), face(4)]) == [2, first, second]
+    assert tracker.follow(0.4, []) == []
+    assert tracker.follow(0.6, [face(4), face(106), face(250)]) == [second, first, None]
+    assert tracker.follow(0.8, [face(250), face(106), face(4)]) == [2, first, second]
+
+
+@pytest.mark.parametrize(
+    ("fps", "times", "tracks"),
+    [
+        (5, [0.0, 0.2, 0.4, 1.4, 1.6], [None, 0, 0, 0, 0]),
+        (5, [0.0, 0.2, 0.4, 2.12, 2.32], [None, 0, 0, None, 1]),
+        (5, [0.0, 1.72, 1.92], [None, None, 0]),
+        (100, [0.0, 0.1, 0.2, 1.3, 1.4], [None, 0, 0, None, 1]),
+        (0.5, [0.0, 2.0, 4.4, 6.0, 10.0], [None, 0, 0, 0, None]),
+    ],
+    ids=["pause", "gap", "gap-after-the-first", "fewer-than-asked-for", "slow"],
+)
+def test_a_face_that_is_not_seen_for_a_second_gets_a_new_track(fps, times, tracks):
+    tracker = FaceTracker(fps)
+    assert [tracker.follow(time, [read_face(100)])[0] for time in times] == tracks
+
+
+def test_a_face_that_is_hidden_for_a_second_gets_a_new_track():
+    tracker = FaceTracker(100)
+    seen = [tracker.follow(number / 10, [] if 3 <= number < 15 else [read_face(100)]) for number in range(18)]
+    assert seen == [[None], [0], [0]] + [[]] * 12 + [[None], [1], [1]]
 
 
 def test_probabilities_are_smoothed_by_time():

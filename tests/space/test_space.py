@@ -1,6 +1,7 @@
 """What the Space takes and computes, without its page; the page itself is tested in test_space_page.py."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -209,7 +210,8 @@ def test_a_video_is_read_into_a_picture_a_table_and_a_timeline(reader, photo, tm
     photo = photo.resize((256, 256))
     clip = write_clip(tmp_path / "clip.mp4", [photo] * 10)
     times = []
-    frames = read_video(reader, str(clip), 5, tmp_path, times.append)
+    frames, missing = read_video(reader, str(clip), 5, tmp_path, times.append)
+    assert missing == ""
     assert times == pytest.approx(list(np.arange(5) / 5)) == [time for time, _ in frames]
     assert (tmp_path / "annotated.mp4").stat().st_size > 1000
     assert (tmp_path / "faces.csv").read_text().splitlines()[1].startswith("clip.mp4,0,0.0,")
@@ -217,6 +219,18 @@ def test_a_video_is_read_into_a_picture_a_table_and_a_timeline(reader, photo, tm
     rows = timeline(frames, track.track)
     assert len(rows) == track.frames * len(reader.labels) == 4 * 8
     assert rows.groupby("seconds").probability.sum().to_numpy() == pytest.approx(np.ones(4), abs=1e-4)
+
+
+def test_what_is_whole_of_a_video_that_breaks_off_is_shown(reader, photo, tmp_path):
+    moving = [photo.resize((256, 256)).rotate(number - 15, fillcolor="gray") for number in range(30)]
+    whole = write_clip(tmp_path / "whole.mp4", moving, movflags="faststart")
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 7 // 10])
+    frames, missing = read_video(reader, str(cut), 5, tmp_path, lambda time: None)
+    assert frames and all(len(faces) == 1 for _, faces in frames)
+    assert re.fullmatch(r"cut.mp4 breaks off after \d+ of 30 frames; what was read so far is kept\.", missing)
+    assert (tmp_path / "annotated.mp4").stat().st_size > 1000
+    assert len((tmp_path / "faces.csv").read_text().splitlines()) == 1 + len(frames)
 
 
 @pytest.mark.parametrize("name", ["../secrets", "a/b/c", "/etc/passwd", "one", "user/..name/"])

@@ -5,7 +5,7 @@ import pytest
 from helpers import tiny_config
 
 from modeling_fer.doubt_fer import expression_sets
-from modeling_fer.training.conformal import fit_doubt, fit_thresholds, fit_uncertain_below
+from modeling_fer.training.conformal import fit_doubt, fit_thresholds, fit_uncertain_below, needed_images
 from modeling_fer.training.probabilities import measure_crowd, measure_probabilities, measure_sets
 from modeling_fer.training.reliability import reliability_bins
 
@@ -33,6 +33,21 @@ def test_a_class_with_too_few_images_is_in_every_set():
     thresholds = fit_thresholds(probabilities[kept], labels[kept], 0.9)
     assert thresholds[2] == 0 and expression_sets(probabilities, thresholds)[:, 2].all()
     assert (thresholds[:2] > 0).all()
+
+
+def test_as_many_images_as_needed_give_a_threshold_and_one_less_does_not():
+    for coverage, images in ((0.8, 4), (0.9, 9), (0.95, 19)):
+        assert needed_images(coverage) == images
+        for count in (images - 1, images):
+            [threshold, _] = fit_thresholds(np.full((count, 2), 0.5), np.zeros(count, int), coverage)
+            assert (threshold > 0) == (count == images)
+
+
+@pytest.mark.parametrize(("probability", "below"), [(1.0, 0.9999), (0.99999, 0.9999), (0.87654, 0.8765)])
+def test_a_network_is_not_always_uncertain_because_of_rounding(probability, below):
+    config = tiny_config(id2label={0: "a", 1: "b"})
+    fit_doubt(config, np.array([[probability, 1 - probability]] * 5), np.zeros(5, int))
+    assert config.uncertain_below == below <= probability
 
 
 def test_certain_answers_are_as_often_right_as_wanted():

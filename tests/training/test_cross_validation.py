@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from helpers import RECIPE, columns, weights
+from helpers import RECIPE, changed, columns, weights
 
 import modeling_fer
 from modeling_fer.training import cross_validation
@@ -72,6 +72,23 @@ def test_without_a_choice_the_last_epoch_is_kept_and_all_who_are_not_tested_are_
     for fold in (1, 2, 3):
         best, last = (weights(tmp_path / f"fold-{fold}" / name) for name in ("best", "last"))
         assert all(torch.equal(best[name], last[name]) for name in best)
+
+
+def test_one_person_is_left_out_at_a_time_where_no_epoch_is_chosen_and_logged_metrics_are_of_that_one(tmp_path):
+    recipe, data = changed(epochs=1, selection="last"), columns(20)
+    people = [f"S{number // 4}" for number in range(20)]
+    with pytest.raises(ValueError, match="In fold 1 of 5 .* too few to hold out one of 5 parts"):
+        start_cross_validation(changed(epochs=1), data, people, tmp_path, folds=5)
+    folds = start_cross_validation(recipe, data, people, tmp_path, folds=5)
+    assert [fold.test.tolist() for fold in folds] == [list(range(start, start + 4)) for start in range(0, 20, 4)]
+    assert [len(learned_positions(recipe, fold)) for fold in folds] == [16] * 5
+    summary = cross_validate(recipe, data, folds, tmp_path, cpu=True)
+    assert np.sum(summary["confusion"]) == 20
+    for number, fold in enumerate(summary["folds"], start=1):
+        logged = json.loads((tmp_path / f"fold-{number}/metrics.jsonl").read_text())
+        assert [logged[name] for name in ("accuracy", "uar", "recall")] == [
+            fold[name] for name in ("accuracy", "uar", "recall")
+        ]
 
 
 def test_folds_of_other_data_or_of_another_number_are_not_taken_for_those_asked_for(tmp_path):

@@ -287,3 +287,32 @@ def test_a_diverging_run_says_where_and_keeps_its_checkpoint(tmp_path):
     done = fer("train", tmp_path / "recipe.yaml", "--data", tmp_path / "data", "--output", tmp_path / "run", "--cpu")
     assert done.returncode == 1
     assert "The loss is nan in epoch 1, step 2" in done.stderr or "The loss is inf in epoch 1, step 2" in done.stderr
+
+
+def test_a_run_that_diverges_in_the_last_step_of_an_epoch_says_so(tmp_path):
+    """One batch an epoch: its loss is a number, the answers after it are none."""
+    write_prepared(tmp_path / "data", 40)
+    write_recipe(recipe(target="votes", epochs=2, batch_size=40, learning_rate=1e30), tmp_path / "recipe.yaml")
+    done = fer("train", tmp_path / "recipe.yaml", "--data", tmp_path / "data", "--output", tmp_path / "run", "--cpu")
+    assert done.returncode == 1
+    assert "fer train: stopped: The network's answers to the validation images are not numbers; the checkpoints" in done.stderr
+
+
+@pytest.mark.parametrize("size", [0, 100, None], ids=["empty", "truncated", "missing"])
+@pytest.mark.parametrize("name", ["optimizer.bin", "model.safetensors", "custom_checkpoint_0.pkl"])
+def test_a_damaged_state_is_one_sentence(name, size, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_prepared(tmp_path / "data", 40)
+    write_recipe(recipe(target="votes", epochs=1), tmp_path / "recipe.yaml")
+    command = ("train", "recipe.yaml", "--data", "data", "--cpu")
+    assert fer(*command, "--output", "run").returncode == 0
+    file = tmp_path / "run/state" / name
+    if size is None:
+        file.unlink()
+    else:
+        os.truncate(file, size)
+    done = fer(*command, "--output", "run", "--resume", "--set", "epochs=2")
+    sentence = "damaged or missing; begin anew by --set initial_checkpoint=run/last, into another folder."
+    assert done.returncode == 2 and "run/state cannot be read" in plain(done.stderr) and sentence in plain(done.stderr)
+    done = fer(*command, "--output", "anew", "--set", "initial_checkpoint=run/last")
+    assert done.returncode == 0, done.stderr

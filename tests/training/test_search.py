@@ -199,7 +199,11 @@ def test_a_search_in_which_nothing_can_be_trained_says_why(tmp_path, monkeypatch
     )
     with open("found/trials.csv", newline="") as file:
         reasons = [row["user_attrs_reason"] for row in csv.DictReader(file)]
-    assert len(reasons) == 2 and all(reasons) and any(reason in done.stderr for reason in reasons)
+    assert len(reasons) == 2 and all(reasons)
+    for depth in (8, 9):
+        [line] = [line for line in done.stderr.splitlines() if line.startswith(f"{{'model.representation_depth': {depth}}}")]
+        assert any(line.endswith(f"failed: {reason}") for reason in reasons)
+    assert "Traceback" not in done.stderr and "[W " not in done.stderr
 
 
 def test_few_people_make_fewer_folds(tmp_path):

@@ -31,7 +31,7 @@ def read_ckplus(folder: str | Path) -> Source:
     landmarks = next((root / name for name in ("Landmarks/Landmarks", "Landmarks") if (root / name).is_dir()), None)
     source = Source(ordered_expressions(CKPLUS_CODES.values()))
     if landmarks is None:
-        source.note("Landmarks", "The folder is missing; landmarks are searched for instead.")
+        source.note("Landmarks", "The folder is missing; the images count as ones without landmarks.")
     unlabelled = 0
     for subject in list_folders(images):
         for sequence in list_folders(subject):
@@ -80,6 +80,6 @@ def _read_landmarks(file: Path, source: Source) -> np.ndarray | None:
     except (OSError, ValueError):
         points = np.empty(0)
     if points.shape != (68, 2):
-        source.note(file.name, "The landmarks are missing or not 68 lines of x and y; they are searched for instead.")
+        source.note(file.name, "The landmarks are missing or not 68 lines of x and y; the image counts as one without.")
         return None
     return points.astype(np.float32)

@@ -166,7 +166,7 @@ def read_points(source: Source, name: str, value: Any) -> np.ndarray | None:
         return None
     points = read_numbers(value, np.float32)
     if points.ndim != 2 or points.shape[1] != 2:
-        source.note(name, "The landmarks are not pairs of x and y; they are searched for instead.")
+        source.note(name, "The landmarks are not pairs of x and y; the image counts as one without.")
         return None
     return points
 
