@@ -111,7 +111,8 @@ def hold_out(
         subjects: who is on it; each image stands for itself where that is not known.
         parts: the second side is one of so many parts.
         seed: the same seed gives the same split.
-        contents: the same for images that are copies of each other; no image is a copy where it is None.
+        contents: the same for images that are copies of each other, which stay on one side where enough others are left; no image is
+            a copy where it is None.
 
     Returns:
         (n,) and (m,), int64: positions of the two sides, sorted.
@@ -122,7 +123,10 @@ def hold_out(
     groups = np.arange(len(labels)) if subjects is None else np.asarray(subjects).astype(str)
     people = None if subjects is None else len(np.unique(groups))
     if contents is not None:
-        groups = _join_copies(groups, np.asarray(contents))
+        joined = _join_copies(groups, np.asarray(contents))
+        # Where there is little else than copies, some have to be on both sides.
+        if not _too_few(np.asarray(labels), joined, people, parts):
+            groups = joined
     if few := _too_few(np.asarray(labels), groups, people, parts):
         raise ValueError(f"{few}; prepare more, or a split validation.")
     return _split_off(np.asarray(labels), groups, parts, seed)
@@ -153,9 +157,8 @@ def _too_few(labels: np.ndarray, groups: np.ndarray, people: int | None, parts: 
     if min(most, known) >= parts:
         return ""
     who = "" if people is None else f" of {people} people"
-    joined = f" (in {known} groups without common copies)" if known < (len(labels) if people is None else people) else ""
     return (
-        f"{len(labels)} images{who}{joined}, {most} of them in the largest class, are too few to hold out one of {parts} parts for "
+        f"{len(labels)} images{who}, {most} of them in the largest class, are too few to hold out one of {parts} parts for "
         "validation"
     )
 

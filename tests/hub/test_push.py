@@ -146,7 +146,9 @@ def test_a_prepared_data_set_is_pushed_and_read_back(hub, tmp_path):
     done = fer(*command, "--image-size", "32", "--output", tmp_path / "prepared", "--push-to-hub", "user/faces")
     assert done.returncode == 0 and f"{hub.address}/datasets/user/faces/commit/" in done.stdout, done.stderr
     names = set(files(hub, key="datasets/user/faces"))
-    assert names == {"README.md", "data/train-00000-of-00001.parquet", "report/summary.json", "report/problems.csv"}
+    # All six images are copies of one, which the report lists.
+    reports = {"report/summary.json", "report/problems.csv", "report/shared_images.csv"}
+    assert names == {"README.md", "data/train-00000-of-00001.parquet", *reports}
 
 
 def test_a_data_set_pushed_again_leaves_no_parts_of_before(hub, tmp_path):
