@@ -291,7 +291,7 @@ def list_training(scale: Scale) -> list[str]:
         f"fer calibrate {tiny}/best {votes} --table {scale.results}/prior_tiny.json",
         f"fer calibrate {tiny}/best {votes} --auxiliary-share 0 --prior 0.5 --output {tiny}/released",
         f"python scripts/measure_robustness.py before={taught}/released after={tiny}/released {votes} --split validation "
-        f"--images {5 * scale.images} --output {scale.results}/robustness_tiny.json",
+        f"--images {scale.images if scale.training else 1500} --output {scale.results}/robustness_tiny.json",
     ]
     if not scale.start:
         commands.insert(0, convert_dlib(scale))

@@ -79,6 +79,8 @@ def test_all_of_it_runs_on_a_small_share(fer_data, tmp_path):
         "prior_average",
         "prior_distilled",
         "prior_tiny",
+        "comparison",
+        "robustness_tiny",
     }
     assert made == names
     again = subprocess.run(command, capture_output=True, text=True)
