@@ -4,7 +4,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from modeling_fer.exporting.crops import choose_parts
 from modeling_fer.exporting.export import Export, export_checkpoint
 from modeling_fer.inference.loading import load_checkpoint
 
@@ -13,7 +12,7 @@ PARTS = {
     "validation": "split validation",
     "all": "all splits, which the range of values was learned from too",
 }
-"""What the splits of `choose_parts` are called in a sentence."""
+"""What the splits of `Export` are called in a sentence."""
 
 
 def export_model(model: str, output: Path, quantize: bool, prior: float | None, data: str | None) -> None:
@@ -40,7 +39,7 @@ def export_model(model: str, output: Path, quantize: bool, prior: float | None, 
     console = Console(soft_wrap=True, highlight=False, markup=False)
     done = export_checkpoint(checkpoint, output, quantize, data)
     console.print(f"wrote {done.file} ({done.megabytes:.1f} MB)")
-    where = "one photo" if data is None else f"{data}, {PARTS[choose_parts(data).split]}"
+    where = "one photo" if done.split is None else f"{data}, {PARTS[done.split]}"
     console.print(describe_difference(done, where))
 
 

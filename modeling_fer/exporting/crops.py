@@ -31,11 +31,13 @@ class CropSet:
         calibration: show how large the values between the layers are.
         compared: those that answers are compared on.
         classes: (crops,), the right class of each compared one, or -1 where the network has no such class; None where not known.
+        split: that the compared ones are from, see `Parts`; None for those of the example photo.
     """
 
     calibration: np.ndarray
     compared: np.ndarray
     classes: np.ndarray | None = None
+    split: str | None = None
 
 
 def example_set(reader: FaceReader) -> CropSet:
@@ -97,7 +99,7 @@ def read_set(reader: FaceReader, data: str, calibration_crops: int = 256) -> Cro
     labels: Sequence[str] = reader.network.labels
     names = compared.features["label"].names
     classes = [labels.index(names[label]) if names[label] in labels else -1 for label in compared["label"]]
-    return CropSet(reader.prepare(list(some["image"])), reader.prepare(list(compared["image"])), np.array(classes))
+    return CropSet(reader.prepare(list(some["image"])), reader.prepare(list(compared["image"])), np.array(classes), parts.split)
 
 
 def example_crops(cropper: FaceCropper) -> list[Image.Image]:

@@ -35,12 +35,14 @@ class Export:
         megabytes: its size.
         difference: from the checkpoint, on the crops compared.
         crops: how many there were.
+        split: that they are from, see `modeling_fer.exporting.crops.Parts`; None for those of the example photo.
     """
 
     file: Path
     megabytes: float
     difference: Difference
     crops: int
+    split: str | None
 
 
 def export_checkpoint(checkpoint: Checkpoint, folder: str | Path, quantized: bool = False, data: str | None = None) -> Export:
@@ -100,7 +102,7 @@ def write_checked(graph: onnx.ModelProto, folder: str | Path, reader: FaceReader
         new.replace(file)
     finally:
         new.unlink(missing_ok=True)
-    return Export(file, file.stat().st_size / 1e6, difference, len(crops.compared))
+    return Export(file, file.stat().st_size / 1e6, difference, len(crops.compared), crops.split)
 
 
 def check_answers(network: Network, crops: CropSet) -> None:

@@ -21,8 +21,8 @@ from modeling_fer.data.columns import read_labels
 from modeling_fer.data.digests import find_difference
 from modeling_fer.data.json_files import read_kept
 from modeling_fer.data.prepared import known_subjects
-from modeling_fer.data.splits import Fold, subject_folds
-from modeling_fer.training.cross_validation import describe_folds, read_fold
+from modeling_fer.data.splits import Fold
+from modeling_fer.training.cross_validation import describe_folds, draw_folds, read_fold
 from modeling_fer.training.recipe import Recipe, read_recipe
 
 METRICS = ("accuracy", "uar")
@@ -184,8 +184,9 @@ def pair_answers(a: FinishedRun, b: FinishedRun, data: str) -> PairedAnswers:
     subjects = known_subjects(dataset)
     # Without people each image stands for itself, as in the bootstrap.
     groups = [str(number) for number in range(len(dataset))] if subjects is None else subjects
-    folds = subject_folds(dataset["label"], groups, len(a.folds), seed=a.recipe.seed)
     for run in (a, b):
+        # Runs that choose their epochs otherwise may hold out other images, but test the same.
+        folds = draw_folds(run.recipe, dataset["label"], groups, len(run.folds))
         check_tested(run, dataset, folds, data)
     places = np.concatenate([fold.test for fold in folds])
     numbers = np.repeat(np.arange(1, len(folds) + 1), [len(fold.test) for fold in folds])
