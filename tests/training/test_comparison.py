@@ -24,7 +24,7 @@ from modeling_fer.training.comparison import (
     score_counts,
     write_answers,
 )
-from modeling_fer.training.cross_validation import describe_folds, write_summary
+from modeling_fer.training.cross_validation import describe_folds, draw_folds, write_summary
 from modeling_fer.training.evaluation import ExpressionMetrics
 from modeling_fer.training.recipe import Recipe, write_recipe
 
@@ -40,14 +40,14 @@ def drawn_answers(images: int = 300, people: int = 30, skill: tuple[float, float
     return PairedAnswers(labels, a, b, np.arange(images) % 5 + 1, subjects, ["low", "middle", "high", "top"])
 
 
-def write_run(folder, data, seed=0, folds=3, wrong=(), subjects=None):
+def write_run(folder, data, seed=0, folds=3, wrong=(), subjects=None, selection="best"):
     """A finished cross-validation on a data set of two classes whose answers are right but for some images; gives its folder."""
-    recipe = Recipe(**{**vars(RECIPE), "seed": seed})
+    recipe = Recipe(**{**vars(RECIPE), "seed": seed, "selection": selection})
     dataset = load_labelled(data, "train")
     labels = np.array(dataset["label"])
     answers = labels.copy()
     answers[list(wrong)] = 1 - labels[list(wrong)]
-    split = subject_folds(labels, subjects or known_subjects(dataset), folds, seed=seed)
+    split = draw_folds(recipe, labels, subjects or known_subjects(dataset), folds)
     results = []
     for number, fold in enumerate(split, start=1):
         part = folder / f"fold-{number}"
@@ -194,6 +194,16 @@ def test_answers_are_brought_into_the_order_of_the_data_set(tmp_path, data):
     assert compared.folds["uar"].a == pytest.approx([fold["uar"] for fold in summary["folds"]])
     assert compared.scores["accuracy"].a.value == pytest.approx(summary["pooled_accuracy"])
     assert (compared.mcnemar.only_a, compared.mcnemar.only_b) == (1, 2)
+
+
+def test_runs_that_leave_out_one_person_each_are_compared(tmp_path):
+    data = str(write_people(tmp_path / "data", 60, people=4))
+    people = known_subjects(load_labelled(data, "train"))
+    settings = {"folds": len(set(people)), "selection": "last"}
+    one, other = (write_run(tmp_path / name, data, wrong=wrong, **settings) for name, wrong in (("a", ()), ("b", (4,))))
+    paired = pair_answers(read_run(one), read_run(other), data)
+    assert paired.subjects == people and len(set(paired.folds)) == len(set(people))
+    assert np.flatnonzero(paired.a != paired.b).tolist() == [4]
 
 
 def test_images_of_nobody_known_stand_for_themselves(tmp_path, data):
