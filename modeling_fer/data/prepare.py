@@ -6,11 +6,10 @@ is known to be unfinished.
 """
 
 import json
-import multiprocessing
 import os
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from modeling_fer.data.report import write_card, write_report
 from modeling_fer.data.shared_images import describe_shared_images, find_shared_images, write_shared_images
 from modeling_fer.data.source import Problem, Sample, Source
 from modeling_fer.faces_fer import usable_cores
-from modeling_fer.inference.workers import end_with_parent
+from modeling_fer.inference.workers import Workers
 
 WORK_SHARD, BATCH = 64, 16
 """Images in a shard of the work, and how many of them are held at once; photos may be large."""
@@ -53,7 +52,6 @@ _preparer: FacePreparer | None = None
 
 def _start_worker(settings: PrepareSettings, threads: int) -> None:
     global _preparer
-    end_with_parent()
     torch.set_num_threads(threads)
     _preparer = FacePreparer(settings)
 
@@ -186,8 +184,7 @@ def run_shards(shards: list[WorkShard], settings: PrepareSettings, features: Fea
         for shard in shards:
             yield _work(shard, features)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_proc, context, initializer=_start_worker, initargs=(settings, threads)) as pool:
+    with Workers(num_proc, _start_worker, settings, threads) as pool:
         futures = [pool.submit(_work, shard, features) for shard in shards]
         try:
             for future in as_completed(futures):

@@ -1,10 +1,9 @@
 """Photos read one after the other, in this process or in several, with what is drawn of them."""
 
 import os
-import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice, takewhile
@@ -22,7 +21,7 @@ from modeling_fer.inference.memory import release_memory
 from modeling_fer.inference.outputs import encode_picture
 from modeling_fer.inference.quiet import quiet_pillow
 from modeling_fer.inference.visualization import draw_overlay, reduce_photo
-from modeling_fer.inference.workers import end_with_parent
+from modeling_fer.inference.workers import Workers
 from modeling_fer.reading_fer import FaceReader
 
 DRAWN_AT_ONCE = 8
@@ -160,10 +159,8 @@ def read_in_processes(
         ChildProcessError: a process was ended from outside.
     """
     waiting = iter(sources)
-    # Not forked: a fork of a process that has threads may wait for ever for what one of them held.
-    context = get_context("spawn")
-    stop = context.Event()
-    with ProcessPoolExecutor(workers, context, _start_worker, (reader, settings, stop)) as pool:
+    stop = get_context("spawn").Event()
+    with Workers(workers, _start_worker, reader, settings, stop) as pool:
         ahead: deque[Future[list[PhotoResult]]] = deque()
         try:
             while True:
@@ -196,9 +193,6 @@ _worker: _Worker
 
 def _start_worker(reader: ReaderSettings, settings: PhotoSettings, stop: Event) -> None:
     global _worker
-    # Ctrl-C goes to every process; the first one ends the others in order.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent()
     quiet_pillow()
     _worker = _Worker(reader.make(), settings, stop)
 

@@ -1,9 +1,76 @@
 """Processes that work for another one."""
 
 import os
+import signal
 import threading
-from multiprocessing import parent_process
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""The signals that ask a process to end."""
+
+
+class Workers(ProcessPoolExecutor):
+    """Processes that share work and leave it to the one that started them to be interrupted.
+
+    They are not forked: a fork of a process that has threads may wait for ever for what one of them held.
+
+    Args:
+        number: processes, at least 1.
+        prepare: called first in each of them.
+        arguments: what it is called with.
+    """
+
+    def __init__(self, number: int, prepare: Callable[..., None], *arguments: Any):
+        super().__init__(number, get_context("spawn"), _start, (prepare, *arguments))
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Gives work to a process, which is started where another one is needed."""
+        with uninterrupted():
+            return super().submit(fn, *args, **kwargs)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Holds the signals that ask this process to end back until the block has ended. A process that is started within it is started
+    whole, and never hears of Ctrl-C, which a terminal sends to all processes of a command.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        # Python handles signals in the main thread, so this one is not interrupted.
+        yield
+        return
+    held: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    # What is ignored, as by nohup, stays so, and what another language handles.
+    replaced = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
+    mask: set[int] | None = None
+    try:
+        for number in replaced:
+            signal.signal(number, lambda number, _: held.append(number))
+        if hasattr(signal, "pthread_sigmask"):
+            # A process inherits what is blocked where it was started.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        yield
+    finally:
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in replaced.items():
+            signal.signal(number, handler)
+        for number in held:
+            signal.raise_signal(number)
+
+
+def _start(prepare: Callable[..., None], *arguments: Any) -> None:
+    # Where nothing can be blocked, Ctrl-C is ignored from here on.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
+    prepare(*arguments)
 
 
 def end_with_parent() -> None:

@@ -199,6 +199,22 @@ def test_a_process_that_is_killed_is_one_sentence(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("begun", ["work", "work/*.parquet"])
+def test_stopped_by_ctrl_c_its_processes_end_without_a_word(tmp_path, begun):
+    crops = many_crops(tmp_path / "crops", 400)
+    command = [FER, "prepare", "imagefolder", crops, "--landmarks", "none", "--num-proc", "2", "--output", tmp_path / "out"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.time() + 120
+    while not list((tmp_path / "out").glob(begun)) and time.time() < deadline and process.poll() is None:
+        time.sleep(0.01)
+    # A terminal sends it to all processes of a command.
+    os.killpg(process.pid, signal.SIGINT)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+
+
+@pytest.mark.slow
 def test_two_processes_make_what_one_makes_and_a_killed_run_goes_on(tmp_path):
     crops = many_crops(tmp_path / "crops", 200)
     command = [FER, "prepare", "imagefolder", crops, "--landmarks", "none"]
