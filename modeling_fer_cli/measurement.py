@@ -26,7 +26,9 @@ def evaluate(
         typer.Option(help="With --suite: also fine-tune on CK+48 in ten folds; folder for their runs.", file_okay=False),
     ] = None,
     add: Annotated[list[str] | None, typer.Option(help="With --suite: a further prepared data set; may be repeated.")] = None,
-    target: Annotated[str, typer.Option(help="Which labels: label, or votes for the class with most votes.")] = "label",
+    target: Annotated[
+        str, typer.Option(help="Which labels: label; votes, the class with most; majority, that with over half of them.")
+    ] = "label",
     split: Annotated[str, typer.Option(help="train, validation, test, or all.")] = "test",
     rename: Annotated[
         list[str] | None, typer.Option("--map", help="OLD=NEW: the model's name for a class of the data; may be repeated.")

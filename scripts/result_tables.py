@@ -27,7 +27,7 @@ from modeling_fer.training.measurement import DATASET_NAMES, Measurement, Result
 def suite_name(result: Result) -> str:
     """What was measured, without its prior strength."""
     one, classes = result.measurement, len(result.scores["recall"])
-    own = f"{classes} classes" if one.dataset == "ferplus" else f"its own {classes} labels"
+    own = f"{classes} classes" if one.dataset.startswith("ferplus") else f"its own {classes} labels"
     what = (
         f"{classes} classes, zero-shot"
         if one.without

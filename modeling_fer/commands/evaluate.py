@@ -36,7 +36,7 @@ from modeling_fer.training.suite import check_measurement, measure, plan_suite
 COLUMNS = ("accuracy", "uar", "macro_f1", "calibration_error")
 
 ABREAST = 8
-"""Columns of recalls that a screen of 80 letters has room for: those of the suite."""
+"""Columns of recalls that a screen of 80 letters has room for."""
 
 UNFOLDED = 1000
 """Letters of a line that no screen shows; tables take as many as they need."""

@@ -9,8 +9,9 @@ from datasets import ClassLabel, Dataset, List, Value
 
 from modeling_fer.configuration_fer import EXPRESSIONS
 
-TARGETS = ("label", "votes", "joint", "both")
-"""`label` alone; `votes` alone; `joint`, one distribution in which the label counts as further votes; `both`, a head for each."""
+TARGETS = ("label", "votes", "majority", "joint", "both")
+"""`label` alone; `votes` alone; `majority`, what more than half of the votes are for; `joint`, one distribution in which the label
+counts as further votes; `both`, a head for each."""
 VOTES = (*EXPRESSIONS, "unknown", "not a face")
 
 
@@ -47,6 +48,21 @@ def joint_distributions(votes: np.ndarray, labels: np.ndarray, label_votes: floa
     return distributions.astype(np.float32)
 
 
+def has_majority(votes: np.ndarray) -> np.ndarray:
+    """Which images are measured by the protocol of FER+ (Barsoum et al., ICMI 2016, "majority"): single votes are left out as outliers,
+    and more than half of the others are for one expression.
+
+    Args:
+        votes: (n, 10), integers, in the order of `VOTES`.
+
+    Returns:
+        (n,), truth values.
+    """
+    shared = np.where(votes > 1, votes, 0)
+    majority: np.ndarray = 2 * shared[:, : len(EXPRESSIONS)].max(1) > shared.sum(1)
+    return majority
+
+
 def read_votes(dataset: Dataset) -> np.ndarray:
     """The column votes, (n, 10), integers; zero where an image has none.
 
@@ -68,10 +84,10 @@ def choose_target(dataset: Dataset, target: str, label_votes: float = 2.0) -> Da
         label_votes: for `joint`, as how many votes the label counts.
 
     Returns:
-        For `label` the data set itself. For the others a data set by the usual protocol of FER+: label (ClassLabel of `EXPRESSIONS`) is
-        the expression with most votes, the first where two have as many; images that nobody voted on, or that most annotators called
-        unknown or not a face, are dropped; distribution holds 8 floats to train on. For `both` also auxiliary_label, the label that was
-        there.
+        For `label` the data set itself. For the others a data set in which label (ClassLabel of `EXPRESSIONS`) is the expression with
+        most votes, the first where two have as many; images that nobody voted on, or that most annotators called unknown or not a face,
+        are dropped, and for `majority` all that lack one, see `has_majority`. For all but `majority`, distribution holds 8 floats to
+        train on. For `both` also auxiliary_label, the label that was there.
 
     Raises:
         ValueError: there is no such target, there are no votes, or a class of the label has no place among `EXPRESSIONS`.
@@ -91,8 +107,9 @@ def choose_target(dataset: Dataset, target: str, label_votes: float = 2.0) -> Da
     votes = read_votes(dataset)
     if not votes.any():
         raise ValueError(f"The target {target!r} needs votes, but no image of the data set has any; take 'label'.")
-    majority = votes.argmax(1)
-    kept = np.flatnonzero((majority < len(EXPRESSIONS)) & (votes.max(1) > 0))
+    most = votes.argmax(1)
+    chosen = has_majority(votes) if target == "majority" else (most < len(EXPRESSIONS)) & (votes.max(1) > 0)
+    kept = np.flatnonzero(chosen)
     votes, labels = votes[kept], np.asarray(dataset["label"])[kept]
     if target == "joint":
         places = np.array([EXPRESSIONS.index(name) for name in label.names])
@@ -101,7 +118,9 @@ def choose_target(dataset: Dataset, target: str, label_votes: float = 2.0) -> Da
         distributions = vote_distributions(votes)
     replaced = [name for name in ("label", "distribution", "auxiliary_label") if name in dataset.column_names]
     dataset = dataset.select(kept).remove_columns(replaced)
-    dataset = dataset.add_column("label", majority[kept], feature=ClassLabel(names=list(EXPRESSIONS)))
+    dataset = dataset.add_column("label", most[kept], feature=ClassLabel(names=list(EXPRESSIONS)))
+    if target == "majority":
+        return dataset
     if target == "both":
         dataset = dataset.add_column("auxiliary_label", labels, feature=label)
     soft = List(Value("float32"), length=len(EXPRESSIONS))

@@ -24,7 +24,7 @@ PROCESSING = (
 )
 """What of an image processor decides which pixels a network sees, beside their number."""
 
-DATASET_NAMES = {"ferplus": "FER+", "fer2013": "FER-2013", "ckplus48": "CK+48"}
+DATASET_NAMES = {"ferplus": "FER+", "ferplus_majority": "FER+ majority", "fer2013": "FER-2013", "ckplus48": "CK+48"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Measurement:
     """What is measured.
 
     Attributes:
-        dataset: `ferplus`, `fer2013`, `ckplus48`, or the folder of a prepared data set.
+        dataset: a key of `DATASET_NAMES`, or the folder of a prepared data set.
         split: `train`, `validation`, `test`, or `all`.
         prior_strength: of the answers, in [0, 1].
         auxiliary: whether the second output layer answers.

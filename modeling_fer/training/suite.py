@@ -13,16 +13,20 @@ from modeling_fer.inference.loading import Checkpoint
 from modeling_fer.training.evaluation import answer_names, evaluate_columns, rename_columns, shared_classes, unused_columns
 from modeling_fer.training.measurement import Measurement, Result, digest_checkpoint
 
+FERPLUS = {"ferplus": "votes", "ferplus_majority": "majority"}
+"""By which votes the images of FER-2013 are measured, see `choose_target`. Published figures on FER+ are of `majority`."""
+
 
 def suite_measurements(checkpoint: Checkpoint) -> list[Measurement]:
-    """What a checkpoint is measured on as it is: FER+ as trained and by its prior, FER-2013 by its own labels, and CK+48, which no
-    released checkpoint is trained on.
+    """What a checkpoint is measured on as it is: FER+, all of it and what most annotators agree on, as trained and by its prior;
+    FER-2013 by its own labels; and CK+48, which no released checkpoint is trained on.
     """
     config = checkpoint.model.config
     priors = sorted({0.0, float(config.prior_strength)})
     second = [Measurement("fer2013", "test", auxiliary=True)] if config.auxiliary_labels else []
     return [
         *(Measurement("ferplus", "test", prior) for prior in priors),
+        *(Measurement("ferplus_majority", "test", prior) for prior in priors),
         *(Measurement("fer2013", "test", prior) for prior in priors),
         *second,
         *(Measurement("ckplus48", "all", prior, without=["contempt"]) for prior in priors),
@@ -36,8 +40,8 @@ def read_measured(measurement: Measurement, data: Path) -> Dataset:
         measurement: its data set and split.
         data: holds the folders fer2013 and ckplus48.
     """
-    if measurement.dataset == "ferplus":
-        return load_labelled(find_prepared(data, "fer2013"), measurement.split, target="votes")
+    if measurement.dataset in FERPLUS:
+        return load_labelled(find_prepared(data, "fer2013"), measurement.split, FERPLUS[measurement.dataset])
     return load_labelled(find_prepared(data, measurement.dataset), measurement.split)
 
 

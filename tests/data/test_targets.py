@@ -5,7 +5,7 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
 from modeling_fer.configuration_fer import EXPRESSIONS
-from modeling_fer.data.targets import VOTES, choose_target, joint_distributions, vote_distributions
+from modeling_fer.data.targets import TARGETS, VOTES, choose_target, has_majority, joint_distributions, vote_distributions
 
 NAMES = ["happiness", "fear", "neutral"]
 ROWS = [
@@ -70,6 +70,23 @@ def test_votes_are_their_shares():
     assert "auxiliary_label" not in chosen.column_names
 
 
+def test_a_majority_is_more_than_half_of_the_votes_that_two_annotators_share():
+    votes = np.array(
+        [
+            [5, 0, 0, 4, 0, 0, 0, 0, 1, 0],
+            [5, 0, 0, 3, 0, 0, 0, 0, 2, 0],
+            [4, 1, 1, 1, 1, 1, 1, 0, 0, 0],
+            [1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+            [0, 3, 0, 0, 0, 0, 0, 0, 0, 7],
+        ]
+    )
+    np.testing.assert_array_equal(has_majority(votes), [True, False, True, False, False])
+    chosen = choose_target(drawn(), "majority")
+    # Five of eight are for neutral; four of ten for surprise.
+    assert chosen["number"] == [0] and chosen.features["label"].int2str(chosen["label"]) == ["neutral"]
+    assert "distribution" not in chosen.column_names and "auxiliary_label" not in chosen.column_names
+
+
 def test_joint_labels_are_found_by_name_among_the_expressions():
     chosen = choose_target(drawn(), "joint", label_votes=3)
     expected = np.array([[45 / 8, 3, 0, 27 / 8, 0, 0, 0, 0], [1, 1, 0, 0, 0, 0, 3, 0], [3, 0, 4, 0, 0, 0, 4, 0]])
@@ -84,7 +101,7 @@ def test_both_keeps_the_label_beside_the_votes():
     assert [NAMES[label] for label in chosen["auxiliary_label"]] == ["happiness", "fear", "neutral"]
 
 
-@pytest.mark.parametrize("target", ["votes", "joint", "both"])
+@pytest.mark.parametrize("target", TARGETS[1:])
 def test_data_without_votes_or_with_classes_of_its_own_is_refused(target):
     with pytest.raises(ValueError, match=f"The target '{target}' needs a column votes, but the data set has label, number"):
         choose_target(drawn().remove_columns("votes"), target)
