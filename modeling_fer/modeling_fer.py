@@ -299,10 +299,25 @@ class FerForImageClassification(FerPreTrainedModel):
         Raises:
             ValueError: as for `check_prior`.
         """
-        strength = self.config.prior_strength if prior_strength is None else prior_strength
-        self.check_prior(strength)
         if self.config.temperature != 1:
             logits = logits / self.config.temperature
+        return self.subtract_prior(logits, prior_strength)
+
+    def subtract_prior(self, logits: Tensor, prior_strength: float | None = None) -> Tensor:
+        """Logits that were asked for with a prior strength of 0, with another one.
+
+        Args:
+            logits: (batch, num_labels), with temperature.
+            prior_strength: in [0, 1]; the configuration's where it is None.
+
+        Returns:
+            (batch, num_labels).
+
+        Raises:
+            ValueError: as for `check_prior`.
+        """
+        strength = self.config.prior_strength if prior_strength is None else prior_strength
+        self.check_prior(strength)
         if strength:
             logits = logits - strength * logits.new_tensor(self.config.label_shares).log()
         return logits

@@ -7,7 +7,7 @@ import typer
 
 from modeling_fer_cli.errors import explaining_stop, explaining_usage, refuse_given
 
-ONE_DATASET = ("target", "split", "rename", "without", "prior", "auxiliary", "mirrored", "recut", "confusion")
+ONE_DATASET = ("target", "split", "rename", "without", "prior", "auxiliary", "mirrored", "recut", "confusion", "answers")
 """The options of `evaluate` that say how one data set is measured."""
 
 
@@ -46,6 +46,9 @@ def evaluate(
     confusion: Annotated[
         Path | None, typer.Option(help="Picture of the confusion matrix to write, a PNG file.", dir_okay=False)
     ] = None,
+    answers: Annotated[
+        Path | None, typer.Option(help="CSV file for the answer to each image, for other software.", dir_okay=False)
+    ] = None,
 ) -> None:
     """Measure a checkpoint: accuracy, unweighted average recall (UAR), macro-F1, calibration error, recall of each class.
 
@@ -76,7 +79,7 @@ def evaluate(
         elif data is not None:
             name = data if target == "label" else f"{data} ({target})"
             measurement = Measurement(name, split, -1.0 if prior is None else prior, auxiliary, mirrored, recut, without or [])
-            evaluate_one(model, data, measurement, target, rename or [], output, confusion)
+            evaluate_one(model, data, measurement, target, rename or [], output, confusion, answers)
 
 
 def calibrate(

@@ -23,6 +23,7 @@ from modeling_fer.data.recut import recut_faces
 from modeling_fer.faces_fer import FaceCropper, make_detector
 from modeling_fer.hub.card import METRICS
 from modeling_fer.inference.loading import load_checkpoint
+from modeling_fer.training.answers import Answerer, score_answers
 from modeling_fer.training.measurement import Measurement, read_results
 from modeling_fer.training.suite import measure, read_measured
 
@@ -122,17 +123,22 @@ def test_unknown_checkpoints_are_named():
         _ = modeling_fer.Trainr
 
 
+@pytest.fixture(scope="module")
+def answerers() -> dict[str, Answerer]:
+    """Of the checkpoints, each of which sees an image once."""
+    return {name: Answerer(load_checkpoint(name)) for name in NAMES}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "result"), MEASUREMENTS, ids=lambda value: getattr(value, "measurement", value) and str(value)[:40]
 )
-def test_scores_what_the_card_says(name, result, fer_data):
-    checkpoint = load_checkpoint(name)
+def test_scores_what_the_card_says(name, result, answerers, fer_data):
     dataset = read_measured(result.measurement, fer_data)
     if result.measurement.recut:
-        processor = checkpoint.image_processor
+        processor = answerers[name].checkpoint.image_processor
         dataset = recut_faces(dataset, make_detector(processor.face_detector), FaceCropper.from_processor(processor))
-    measured = measure(checkpoint, result.measurement, dataset).scores
+    measured = score_answers(measure(answerers[name], result.measurement, dataset))
     for metric in ("accuracy", "uar", "accuracy_all_classes", "calibration_error"):
         assert measured[metric] == pytest.approx(result.scores[metric], abs=5e-4)
 

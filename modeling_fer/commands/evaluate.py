@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from datasets import Dataset, disable_progress_bars
@@ -18,6 +19,7 @@ from modeling_fer.data.columns import read_labels
 from modeling_fer.data.recut import recut_faces
 from modeling_fer.faces_fer import FaceCropper, make_detector
 from modeling_fer.inference.loading import Checkpoint, load_checkpoint
+from modeling_fer.training.answers import Answerer, score_answers, write_answers
 from modeling_fer.training.cross_validation import cross_validate, folds_scores
 from modeling_fer.training.evaluation import answer_names, foreign_images, rename_columns
 from modeling_fer.training.figures import draw_confusion
@@ -99,9 +101,10 @@ def measure_suite(suite: Suite, output: Path | None, fine_tuned: Path | None) ->
     """
     results: list[Result] = []
     notes: list[str] = []
+    answerer, digest = Answerer(suite.checkpoint), digest_checkpoint(suite.checkpoint)
 
-    def keep(result: Result) -> None:
-        results.append(result)
+    def keep(measurement: Measurement, scores: dict[str, Any]) -> None:
+        results.append(Result(measurement, scores, digest))
         if output is not None:
             write_results(results, output)
 
@@ -111,13 +114,13 @@ def measure_suite(suite: Suite, output: Path | None, fine_tuned: Path | None) ->
                 foreign = count_foreign(suite.checkpoint, measurement, dataset)
                 # The suite's own measurements keep their names, by which results are looked up.
                 own = measurement.dataset in DATASET_NAMES
-                keep(measure(suite.checkpoint, measurement if own else leave_out(measurement, foreign), dataset))
+                measurement = measurement if own else leave_out(measurement, foreign)
+                keep(measurement, score_answers(measure(answerer, measurement, dataset)))
                 told = [*explain_foreign(foreign), *explain_limits(suite.checkpoint, results[-1])]
                 notes += [f"{len(results)}: {note}" for note in told]
         if suite.folds is not None and fine_tuned is not None:
             summary = cross_validate(suite.folds.recipe, suite.folds.columns, suite.folds.folds, fine_tuned)
-            measurement = Measurement("ckplus48", "train", folds=FOLDS)
-            keep(Result(measurement, folds_scores(summary), digest_checkpoint(suite.checkpoint)))
+            keep(Measurement("ckplus48", "train", folds=FOLDS), folds_scores(summary))
     finally:
         if results:
             show_results(results, notes)
@@ -136,6 +139,7 @@ def evaluate_one(
     renamed: Sequence[str],
     output: Path | None,
     confusion: Path | None,
+    table: Path | None = None,
 ) -> None:
     """Measures a checkpoint on one data set; prints its table.
 
@@ -148,16 +152,19 @@ def evaluate_one(
         renamed: the model's names for some classes of the data set, `OLD=NEW` each.
         output: JSON file that the result is written to.
         confusion: picture of the confusion matrix to write.
+        table: csv file for the answer to each image, see `write_answers`.
 
     Raises:
-        OSError, ValueError: checkpoint or data cannot be read, or do not fit each other, or nothing can be written to `output` or
-            `confusion`; what can be told before the measurement is.
+        OSError, ValueError: checkpoint or data cannot be read, or do not fit each other, or nothing can be written to `output`,
+            `confusion` or `table`; what can be told before the measurement is.
     """
     disable_progress_bars()
     checkpoint = load_checkpoint(model)
     check_results(output, checkpoint)
     if confusion is not None:
         prepare_picture(confusion)
+    if table is not None:
+        prepare_table(table)
     dataset = load_labelled(data, measurement.split, target)
     if measurement.prior_strength < 0:
         own = 0.0 if measurement.auxiliary else float(checkpoint.model.config.prior_strength)
@@ -169,10 +176,13 @@ def evaluate_one(
     if measurement.recut:
         processor = checkpoint.image_processor
         dataset = recut_faces(dataset, make_detector(processor.face_detector), FaceCropper.from_processor(processor))
-    result = measure(checkpoint, measurement, dataset, new_names)
+    answers = measure(Answerer(checkpoint), measurement, dataset, new_names)
+    result = Result(measurement, score_answers(answers), digest_checkpoint(checkpoint))
     show_results([result], [*explain_foreign(foreign), *explain_limits(checkpoint, result)])
     if output is not None:
         write_results([result], output)
+    if table is not None:
+        write_answers(answers, dataset, table)
     if confusion is not None:
         draw_confusion(np.array(result.scores["confusion"]), result.scores["classes"]).save(confusion)
 
@@ -240,6 +250,18 @@ def prepare_picture(file: Path) -> None:
     """
     if Image.registered_extensions().get(file.suffix.lower()) not in Image.SAVE:
         raise ValueError(f"{file} does not end as a picture does; give a name that ends in .png.")
+    file.parent.mkdir(parents=True, exist_ok=True)
+
+
+def prepare_table(file: Path) -> None:
+    """Makes the folder of a table that is to be written.
+
+    Raises:
+        OSError: it cannot be made.
+        ValueError: the file is not named as a csv table is.
+    """
+    if file.suffix.lower() != ".csv":
+        raise ValueError(f"{file} does not end as a table does; give a name that ends in .csv.")
     file.parent.mkdir(parents=True, exist_ok=True)
 
 

@@ -181,7 +181,7 @@ def measure_fold(run: Path, test: FaceColumns, folder: Path, **more: Any) -> dic
 
 
 def folds_scores(summary: dict[str, Any]) -> dict[str, Any]:
-    """What `cross_validate` returns in the form of `evaluate_columns`: means over folds; recalls and confusion over all images."""
+    """What `cross_validate` returns in the form of `score_answers`: means over folds; recalls and confusion over all images."""
     confusion, classes = np.array(summary["confusion"]), summary["label_names"]
     totals = confusion.sum(axis=1)
     means = {name: float(np.mean([fold[name] for fold in summary["folds"]])) for name in (*AVERAGED, "calibration_error")}

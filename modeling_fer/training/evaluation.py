@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import datasets
 import evaluate
 import numpy as np
 import torch
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+from sklearn.metrics import accuracy_score, f1_score, recall_score
 from torch import Tensor
 
 from modeling_fer.configuration_fer import FerConfig
@@ -194,54 +194,6 @@ def foreign_images(columns: FaceColumns, names: Sequence[str], without: Sequence
     counts = columns.labels.bincount(minlength=len(columns.label_names)).tolist()
     known = {*names, *without}
     return {name: count for name, count in zip(columns.label_names, counts, strict=True) if count and name not in known}
-
-
-def evaluate_columns(
-    model: FerForImageClassification,
-    processor: FerImageProcessor,
-    columns: FaceColumns,
-    without: Sequence[str] = (),
-    mirrored: bool = False,
-    auxiliary: bool = False,
-    prior_strength: float | None = None,
-) -> dict[str, Any]:
-    """What a model scores on a data set whose classes may differ from its own.
-
-    Args:
-        model, processor: a checkpoint.
-        columns: the data set; classes are matched by name.
-        without: classes whose images are left out.
-        mirrored: average the probabilities of each image with those of its mirror image.
-        auxiliary: use the second output layer's answers, which have no prior.
-        prior_strength: in [0, 1]; the checkpoint's where it is None.
-
-    Returns:
-        The metrics of `ExpressionMetrics`, answers being limited to the classes that model and data set share, with the recalls by
-        name, without classes that have no image; `images`, their number; `accuracy_all_classes`, where an answer outside the shared
-        classes is wrong; `classes`, the names of the shared ones; and `confusion` among these, in their order, rows being labels and
-        columns answers.
-
-    Raises:
-        ValueError: the data set has no class among `without`, model and data set share no class or none that has an image, or the
-            model has no second output layer.
-    """
-    names = answer_names(model.config, auxiliary)
-    shared = shared_classes(columns, names, without)
-    position = torch.tensor([shared.index(name) if name in shared else -1 for name in columns.label_names])
-    labels = position[columns.labels]
-    kept = labels >= 0
-    looks = [columns, replace(columns, images=columns.images.flip(3))] if mirrored else [columns]
-    answers = [predict_logits(model, processor, look, prior_strength)[int(auxiliary)] for look in looks]
-    probabilities = torch.stack([cast(Tensor, logits).softmax(dim=1) for logits in answers]).mean(dim=0)[kept]
-    labels = labels[kept]
-    among_all = torch.tensor([names.index(name) for name in shared])[labels]
-    among_shared = map_classes(probabilities, names, shared)
-    metrics = ExpressionMetrics().compute(predictions=among_shared.numpy(), references=labels.numpy())
-    confusion = confusion_matrix(labels, among_shared.argmax(1), labels=list(range(len(shared)))).tolist()
-    recall = {name: value for name, value in zip(shared, metrics.pop("recall"), strict=True) if value is not None}
-    accuracy_all = (probabilities.argmax(1) == among_all).float().mean().item()
-    by_class = {"recall": recall, "classes": shared, "confusion": confusion}
-    return {"images": len(labels), **metrics, "accuracy_all_classes": accuracy_all, **by_class}
 
 
 def unused_columns(dataset: datasets.Dataset) -> list[str]:

@@ -80,7 +80,7 @@ class Result:
 
     Attributes:
         measurement: what was measured.
-        scores: those of `evaluate_columns`.
+        scores: those of `score_answers`.
         checkpoint: the `digest_checkpoint` of what was measured, or of what was fine-tuned first; None where an earlier version wrote
             the result, which did not say it.
     """

@@ -10,8 +10,9 @@ from modeling_fer.data.columns import decode_columns, read_labels
 from modeling_fer.data.landmarks import LANDMARK_POINTS
 from modeling_fer.data.prepared import load_whole
 from modeling_fer.inference.loading import Checkpoint
-from modeling_fer.training.evaluation import answer_names, evaluate_columns, rename_columns, shared_classes, unused_columns
-from modeling_fer.training.measurement import Measurement, Result, digest_checkpoint
+from modeling_fer.training.answers import Answerer, Answers
+from modeling_fer.training.evaluation import answer_names, rename_columns, shared_classes, unused_columns
+from modeling_fer.training.measurement import Measurement
 
 FERPLUS = {"ferplus": "votes", "ferplus_majority": "majority"}
 """By which votes the images of FER-2013 are measured, see `choose_target`. Published figures on FER+ are of `majority`."""
@@ -59,12 +60,12 @@ def find_prepared(data: Path, name: str) -> Path:
 
 
 def measure(
-    checkpoint: Checkpoint, measurement: Measurement, dataset: Dataset, renamed: Mapping[str, str] | None = None
-) -> Result:
+    answerer: Answerer, measurement: Measurement, dataset: Dataset, renamed: Mapping[str, str] | None = None
+) -> Answers:
     """Runs one measurement.
 
     Args:
-        checkpoint: what is measured.
+        answerer: of the checkpoint that is measured.
         measurement: how.
         dataset: on what, with the columns that `decode_columns` takes.
         renamed: see `rename_columns`.
@@ -72,20 +73,14 @@ def measure(
     Raises:
         ValueError: the checkpoint has no second output layer or no prior that is asked for, or shares no class with the data set.
     """
+    checkpoint = answerer.checkpoint
     columns = decode_columns(
         dataset.remove_columns(unused_columns(dataset)), checkpoint.image_processor, LANDMARK_POINTS["all"]
     )
     columns = rename_columns(columns, answer_names(checkpoint.model.config, measurement.auxiliary), renamed or {})
-    scores = evaluate_columns(
-        checkpoint.model,
-        checkpoint.image_processor,
-        columns,
-        measurement.without,
-        measurement.mirrored,
-        measurement.auxiliary,
-        measurement.prior_strength,
+    return answerer.answer(
+        columns, measurement.without, measurement.mirrored, measurement.auxiliary, measurement.prior_strength
     )
-    return Result(measurement, scores, digest_checkpoint(checkpoint))
 
 
 def check_measurement(

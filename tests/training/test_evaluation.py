@@ -7,7 +7,9 @@ import torch
 from helpers import MODEL, RECIPE, columns
 
 from modeling_fer import FerConfig, FerForImageClassification, FerImageProcessor
-from modeling_fer.training.evaluation import ExpressionMetrics, calibration_error, evaluate_columns, map_classes
+from modeling_fer.inference.loading import Checkpoint
+from modeling_fer.training.answers import Answerer, score_answers
+from modeling_fer.training.evaluation import ExpressionMetrics, calibration_error, map_classes
 from modeling_fer.training.trainer import Trainer
 
 
@@ -25,7 +27,8 @@ def test_averaged_with_mirror_images_a_model_scores_the_same_on_both():
     processor = FerImageProcessor(size={"height": 24, "width": 24}, num_channels=1)
     seen = replace(columns(24), images=torch.randint(0, 256, (24, 1, 24, 24), dtype=torch.uint8))
     mirror = replace(seen, images=seen.images.flip(3))
-    once, twice = ([evaluate_columns(model, processor, one, mirrored=both) for one in (seen, mirror)] for both in (False, True))
+    answerer = Answerer(Checkpoint(model, processor))
+    once, twice = ([score_answers(answerer.answer(one, mirrored=both)) for one in (seen, mirror)] for both in (False, True))
     assert twice[0]["calibration_error"] == pytest.approx(twice[1]["calibration_error"], abs=1e-6)
     assert once[0]["calibration_error"] != pytest.approx(once[1]["calibration_error"], abs=1e-6)
 

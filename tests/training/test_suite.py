@@ -1,5 +1,6 @@
 """`fer evaluate`, on one data set and on all."""
 
+import csv
 import json
 import shutil
 from copy import deepcopy
@@ -14,10 +15,13 @@ from PIL import Image
 from modeling_fer import FerForImageClassification, FerImageProcessor
 from modeling_fer.commands.evaluate import show_results
 from modeling_fer.configuration_fer import EXPRESSIONS
+from modeling_fer.data import load_labelled
 from modeling_fer.hub.release import write_release
 from modeling_fer.inference.loading import load_checkpoint
+from modeling_fer.training import answers
+from modeling_fer.training.answers import Answerer, score_answers
 from modeling_fer.training.measurement import Measurement, Result, digest_checkpoint, read_results, write_results
-from modeling_fer.training.suite import suite_measurements
+from modeling_fer.training.suite import measure, suite_measurements
 
 
 @pytest.fixture
@@ -59,6 +63,48 @@ def test_measures_one_data_set_with_the_checkpoints_prior_or_another(two_headed,
     assert results[0].scores["recall"].keys() == {"happiness", "anger"}
     fer("evaluate", two_headed, "--data", prepared, "--output", output)
     assert len(read_results(output)) == 4
+
+
+def test_the_answer_to_each_image_is_a_row_of_a_table(two_headed, prepared, tmp_path):
+    table, output = tmp_path / "deep" / "answers.csv", tmp_path / "results.json"
+    subjects = [f"person {number}" for number in range(20)]
+    whole = datasets.Dataset.from_parquet(str(prepared / "test.parquet")).add_column("subject", subjects)
+    for name in ("train", "test"):
+        whole.to_parquet(prepared / f"{name}.parquet")
+    done = fer("evaluate", two_headed, "--data", prepared, "--without", "happiness", "--answers", table, "--output", output)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(table.open(encoding="utf-8", newline="")))
+    assert list(rows[0]) == ["image", "subject", "label", "answer", "probability_anger"]
+    assert [(row["image"], row["subject"]) for row in rows] == [(str(n), f"person {n}") for n in range(1, 20, 2)]
+    done = fer("evaluate", two_headed, "--data", prepared, "--answers", table, "--output", output)
+    rows = list(csv.DictReader(table.open(encoding="utf-8", newline="")))
+    [result] = [result for result in read_results(output) if not result.measurement.without]
+    assert np.mean([row["label"] == row["answer"] for row in rows]) == result.scores["accuracy"]
+    for row in rows:
+        chances = {name: float(row[f"probability_{name}"]) for name in ("happiness", "anger")}
+        assert sum(chances.values()) == pytest.approx(1, abs=1e-5) and max(chances, key=chances.get) == row["answer"]
+    refused = fer("evaluate", two_headed, "--data", prepared, "--answers", tmp_path / "answers.xlsx")
+    assert refused.returncode == 2 and "answers.xlsx does not end as a table does" in plain(refused.stderr)
+
+
+def test_each_image_is_looked_at_once_for_all_its_measurements(two_headed, prepared, monkeypatch):
+    seen: list[int] = []
+    real = answers.predict_logits
+
+    def predict(model, processor, columns, **options):
+        seen.append(len(columns))
+        return real(model, processor, columns, **options)
+
+    monkeypatch.setattr(answers, "predict_logits", predict)
+    checkpoint = load_checkpoint(two_headed)
+    dataset, answerer = load_labelled(prepared, "test"), Answerer(checkpoint)
+    for options in ({"prior_strength": 0.0}, {"prior_strength": 0.5}, {"auxiliary": True}, {"without": ["anger"]}):
+        measurement = Measurement("drawn", "test", **options)
+        fresh = score_answers(measure(Answerer(checkpoint), measurement, dataset))
+        assert seen.pop() == (10 if "without" in options else 20)
+        for name, value in score_answers(measure(answerer, measurement, dataset)).items():
+            assert value == pytest.approx(fresh[name], abs=1e-6) if isinstance(value, float) else value == fresh[name]
+    assert seen == [20]
 
 
 def test_a_class_without_images_has_no_recall(two_headed, prepared, tmp_path):

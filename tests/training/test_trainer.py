@@ -14,9 +14,11 @@ from modeling_fer import FerForImageClassification, FerImageProcessor
 from modeling_fer.configuration_fer import EXPRESSIONS
 from modeling_fer.data import load_splits
 from modeling_fer.data.columns import decode_columns
+from modeling_fer.inference.loading import load_checkpoint
+from modeling_fer.training.answers import Answerer, score_answers
 from modeling_fer.training.augmentation import AugmentationConfig
 from modeling_fer.training.building import recipe_columns
-from modeling_fer.training.evaluation import evaluate_columns, predict_logits
+from modeling_fer.training.evaluation import predict_logits
 from modeling_fer.training.process import choose_precision
 from modeling_fer.training.recipe import Recipe, write_recipe
 from modeling_fer.training.sampling import training_shares
@@ -28,10 +30,9 @@ def test_learns_and_writes_a_run_folder(tmp_path):
     assert best["accuracy"] > 0.9
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == list(range(1, 13))
-    model = FerForImageClassification.from_pretrained(tmp_path / "best")
-    assert list(model.config.id2label.values()) == ["low", "middle", "high"]
-    processor = FerImageProcessor.from_pretrained(tmp_path / "best")
-    assert evaluate_columns(model, processor, columns(24))["accuracy"] == pytest.approx(best["accuracy"])
+    trained = load_checkpoint(tmp_path / "best")
+    assert list(trained.model.config.id2label.values()) == ["low", "middle", "high"]
+    assert score_answers(Answerer(trained).answer(columns(24)))["accuracy"] == pytest.approx(best["accuracy"])
 
 
 def test_one_process_trains_in_one_precision_after_another(tmp_path):
