@@ -4,6 +4,7 @@ It travels with every checkpoint, because crops made otherwise than the training
 """
 
 import os
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -116,6 +117,12 @@ class MtcnnDetector:
             raise ValueError(f"threads is {threads}, but must be at least 1.")
         self.min_score, self.min_face, self.search_size = min_score, min_face, search_size
         self.mtcnn = Mtcnn(folder, threads or min(MOST_THREADS, usable_cores()))
+
+    def beside(self, others: int) -> "MtcnnDetector":
+        """The same detector for searches that go on beside as many others, all of which share the cores."""
+        detector = copy(self)
+        detector.mtcnn = Mtcnn(self.mtcnn.folder, min(self.mtcnn.threads, max(1, usable_cores() // (others + 1))))
+        return detector
 
     @property
     def enough(self) -> int | None:

@@ -236,13 +236,14 @@ class FaceReader:
             except ValueError as error:
                 return FailedPhoto(photo.index, error)
             try:
-                return self.cut(picked, own, options.detect)
+                return reader.cut(picked, own, options.detect)
             except PHOTO_ERRORS as error:
                 return FailedPhoto(picked, error)
 
         # Made before the threads, which would each make their own, and before the photos, which are not to blame if it cannot be.
         if options.detect and boxes is None:
             self.ready_detector()
+        reader = self._sharing_cores(options.num_workers)
         pairs = zip(photos, itertools.repeat(None) if boxes is None else boxes_of(boxes), strict=False)
         if options.num_workers < 1:
             yield from itertools.starmap(cut, pairs)
@@ -258,6 +259,11 @@ class FaceReader:
                     yield ahead.popleft().result()
             finally:
                 pool.shutdown(cancel_futures=True)
+
+    def _sharing_cores(self, workers: int) -> "FaceReader":
+        """A reader for so many threads that search at once: with threads of each search beside, they would only take turns."""
+        beside = getattr(self.detector, "beside", None)
+        return self if workers < 2 or beside is None else replace(self, detector=beside(workers - 1))
 
     def cut(self, photo: FaceImage, boxes: Sequence[Box] | None = None, detect: bool = True) -> CutPhoto:
         """Opens a photo, finds its faces and cuts them out.

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from modeling_fer import faces_fer
 from modeling_fer.faces_fer import Face, FaceCropper, MtcnnDetector, make_detector
 from modeling_fer.mtcnn_fer import load_networks
 
@@ -90,6 +91,14 @@ def test_without_onnxruntime_a_sentence_says_what_to_install(photo, monkeypatch)
     with pytest.raises(ImportError, match="Finding faces needs onnxruntime; install it \\(pip install onnxruntime\\)"):
         MtcnnDetector()(photo)
     load_networks.cache_clear()
+
+
+def test_searches_beside_each_other_share_the_cores(photo, monkeypatch):
+    monkeypatch.setattr(faces_fer, "usable_cores", lambda: 8)
+    detector = MtcnnDetector(min_score=0.8)
+    assert [detector.beside(others).mtcnn.threads for others in (0, 1, 3, 7, 20)] == [4, 4, 2, 1, 1]
+    assert MtcnnDetector(threads=1).beside(1).mtcnn.threads == 1
+    assert detector.mtcnn.threads == 4 and detector.beside(7).min_score == 0.8
 
 
 def test_the_number_of_threads_changes_no_answer(photo):

@@ -247,7 +247,7 @@ def test_damaged_files_are_read_or_named(suffix, tmp_path):
     "error", [IndexError(), TypeError("no"), struct.error("no"), SyntaxError("no"), NotImplementedError("no")]
 )
 def test_whatever_a_decoder_raises_for_a_broken_photo_is_named(error, tmp_path, monkeypatch):
-    def fail(image):
+    def fail(image, in_place=False):
         raise error
 
     Image.fromarray(GRADIENT).save(tmp_path / "face.png")

@@ -1,6 +1,7 @@
 import csv
 import gc
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,14 @@ from helpers import write_clip, write_sound
 from PIL import Image
 from pyarrow.parquet import read_table
 
-from modeling_fer import FacialExpressionPipeline, FerForImageClassification, FerImageProcessor, checkpoint_folder
+from modeling_fer import FacialExpressionPipeline, FerForImageClassification, FerImageProcessor, checkpoint_folder, faces_fer
 from modeling_fer.answers_fer import Crop, ReadFace
+from modeling_fer.faces_fer import MtcnnDetector
 from modeling_fer.inference.onnx_engine import OnnxNetwork
 from modeling_fer.inference.tracking import FaceTracker, Smoother, summarize_tracks
 from modeling_fer.inference.video import analyse_video, read_frames
 from modeling_fer.inference.video_writer import VideoWriter
+from modeling_fer.mtcnn_fer import Mtcnn
 
 
 def read_face(left: int, top: int = 10, width: int = 40, **scores: float) -> ReadFace:
@@ -65,6 +68,22 @@ def test_workers_change_no_answer(clip, fer):
     for (frame, faces), (other, others) in zip(alone, together, strict=True):
         assert (frame.number, frame.time) == (other.number, other.time)
         assert [(face.box, face.track) for face in faces] == [(face.box, face.track) for face in others]
+
+
+def test_threads_that_search_a_frame_each_share_the_cores(clip, fer, monkeypatch):
+    threads = []
+    real = Mtcnn.__call__
+
+    def search(mtcnn, *arguments):
+        threads.append(mtcnn.threads)
+        return real(mtcnn, *arguments)
+
+    monkeypatch.setattr(Mtcnn, "__call__", search)
+    monkeypatch.setattr(faces_fer, "usable_cores", lambda: 4)
+    detector = MtcnnDetector()
+    for workers in (0, 2, 4):
+        list(analyse_video(replace(fer.reader, detector=detector), clip, fps=1, num_workers=workers))
+    assert threads == [4, 4, 2, 2, 1, 1]
 
 
 def test_a_face_keeps_its_track_where_it_moves_and_is_hidden_for_a_moment(clip, fer):
