@@ -4,8 +4,8 @@
     python scripts/benchmark.py --fer-python /path/to/python --npm-folder /path/to/folder
     python scripts/benchmark.py --table        the table of README.md from results/benchmark.json
 
-`--fer-python` is the Python of an environment with the package fer (`pip install fer "setuptools<81"`, as fer needs pkg_resources),
-and `--npm-folder` a folder in which
+`--fer-python` is the Python of an environment with the package fer (`pip install fer "setuptools<81"`, as fer needs pkg_resources;
+where it crashes, `pip uninstall triton`, which TensorFlow does not bear beside it), and `--npm-folder` a folder in which
 `npm install @vladmandic/face-api @vladmandic/human @tensorflow/tfjs @tensorflow/tfjs-backend-wasm @napi-rs/canvas` was run. What is
 not installed is left out. Let nothing else run meanwhile.
 """
@@ -105,6 +105,17 @@ def measure(contestant: Contestant) -> Figures:
     return figures
 
 
+def measure_all(contestants: list[Contestant]) -> dict[str, Figures]:
+    """The figures of each package, by its name; a sentence for each whose program fails, which is left out."""
+    figures = {}
+    for one in contestants:
+        try:
+            figures[one.name] = measure(one)
+        except subprocess.CalledProcessError as error:
+            print(f"{one.name} is left out; its program failed: {error}")
+    return figures
+
+
 def seconds_of(contestant: Contestant) -> float:
     """How long the program takes that reads one photo."""
     start = time.perf_counter()
@@ -189,7 +200,7 @@ def main() -> None:
             pictures = make_pictures(Path(folder))
             contestants = [own(engine, name, pictures) for name in ("fer-base", "fer-tiny") for engine in ("onnx", "torch")]
             contestants += others(arguments.fer_python, arguments.npm_folder, pictures)
-            packages = {one.name: vars(measure(one)) for one in contestants}
+            packages = {name: vars(figures) for name, figures in measure_all(contestants).items()}
         results = {"processor": processor(), "python": platform.python_version(), "packages": packages}
         write_json(arguments.output, results)
     print(table(json.loads(arguments.output.read_text(encoding="utf-8"))))

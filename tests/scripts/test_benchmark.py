@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 
 import pytest
-from benchmark import folder_megabytes, others, package_megabytes, table
+from benchmark import Contestant, folder_megabytes, measure_all, others, package_megabytes, table
 from benchmarks.pictures import make_pictures
 from benchmarks.timing import Figures, median_seconds
 from helpers import ROOT
@@ -55,6 +55,19 @@ def test_what_is_not_installed_is_left_out_with_a_sentence(pictures, capsys):
     assert others(None, None, pictures) == []
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 3 and all(" is left out; give " in line for line in said)
+
+
+def test_what_fails_is_left_out_with_a_sentence_and_the_others_are_kept(tmp_path, capsys):
+    shown = json.dumps(asdict(Figures(versions="1", crop_ms=2.0)))
+    programs = {"broken": "import sys; sys.exit(3)", "whole": f"print({shown!r})"}
+    contestants = [
+        Contestant(name, [sys.executable, "-c", program], [sys.executable, "-c", ""], tmp_path, tmp_path)
+        for name, program in programs.items()
+    ]
+    figures = measure_all(contestants)
+    assert list(figures) == ["whole"] and figures["whole"].crop_ms == 2.0 and figures["whole"].cold_start_s < 10
+    [said] = capsys.readouterr().out.splitlines()
+    assert said.startswith("broken is left out; its program failed: ") and "exit status 3" in said
 
 
 def test_the_table_has_ratios():
