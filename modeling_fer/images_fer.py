@@ -1,4 +1,4 @@
-"""Opens anything that shows a picture, and knows by their names which files are photos and which videos."""
+"""Opens anything that shows a picture."""
 
 import io
 import os
@@ -7,15 +7,14 @@ import struct
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPException
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Union, cast
-from urllib.error import HTTPError
-from urllib.parse import quote, urlsplit
-from urllib.request import Request, urlopen
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .fetching_fer import fetch, read_limited
+from .names_fer import HEIF_SUFFIXES, VIDEO_SUFFIXES, forbidden, is_address, shortened, suffix_of
 
 if TYPE_CHECKING:
     import torch
@@ -23,21 +22,8 @@ if TYPE_CHECKING:
 FaceImage = Union[str, Path, bytes, BinaryIO, Mapping[str, Any], Image.Image, np.ndarray, "torch.Tensor"]  # noqa: UP007
 """What `open_image` takes. Tensors are known where torch is installed."""
 
-HEIF_SUFFIXES = (".heic", ".heif", ".hif")
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 """What HEIC files say of themselves in their bytes 8 to 11, after `ftyp`."""
-
-PHOTO_SUFFIXES = (
-    *HEIF_SUFFIXES, ".apng", ".avif", ".bmp", ".dib", ".gif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf", ".jpg",
-    ".jpx", ".mpo", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".qoi", ".tga", ".tif", ".tiff", ".webp",
-)  # fmt: skip
-"""Files that are read as photos, by their suffix in lower case."""
-
-VIDEO_SUFFIXES = (
-    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4",
-    ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv",
-)  # fmt: skip
-"""Files that are read as videos, by their suffix in lower case."""
 
 ANIMATIONS = ("AVIF", "GIF", "PNG", "WEBP")
 """Formats whose pictures are shown one after the other where a file holds several, as Pillow calls them."""
@@ -49,36 +35,6 @@ BROKEN_FILE_ERRORS = (
 
 MAX_PIXELS = 150_000_000
 """Images of more pixels are refused before they are decoded."""
-
-MAX_DOWNLOAD = 200_000_000
-"""Files of more bytes are not fetched, nor read from a pipe."""
-
-LONGEST_NAME = 255
-"""Longer names than this are cut in sentences. It is the most letters that most systems allow a file."""
-
-FETCH_SECONDS = 30.0
-"""A server that says nothing for so long is given up."""
-
-
-def is_address(name: object) -> bool:
-    """Whether a name is the address of a file on the web."""
-    return isinstance(name, str) and name.lower().startswith(("http://", "https://"))
-
-
-def suffix_of(name: str | PurePath) -> str:
-    """The suffix of a file or of a file on the web, in lower case."""
-    return PurePath(urlsplit(str(name)).path if is_address(name) else name).suffix.lower()
-
-
-def shortened(name: str | PurePath) -> str:
-    """A name for a sentence: of a very long one only its beginning and its end."""
-    text = str(name)
-    return text if len(text) <= LONGEST_NAME else f"{text[:60]}...{text[-20:]}"
-
-
-def forbidden(name: str | PurePath) -> str:
-    """A sentence on a file that the system tells nothing of."""
-    return f"{shortened(name)} may not be read; check the permissions of its folder."
 
 
 def is_tensor(image: object) -> bool:
@@ -192,17 +148,9 @@ def _read_pipe(source: str | Path) -> bytes:
     """What comes out of a pipe or a device. Its size is not known before."""
     try:
         with open(source, "rb") as opened:
-            return _read_limited(opened, str(source))
+            return read_limited(opened, str(source))
     except OSError as error:
         raise type(error)(f"{source} cannot be read ({error.strerror}).") from None
-
-
-def _read_limited(opened: Any, name: str) -> bytes:
-    """What an open file gives that may have no end."""
-    content: bytes = opened.read(MAX_DOWNLOAD + 1)
-    if len(content) > MAX_DOWNLOAD:
-        raise ValueError(f"{name} has over {MAX_DOWNLOAD // 1_000_000} MB, which is too much for a photo.")
-    return content
 
 
 def _read_open(opened: Any, name: str) -> bytes:
@@ -230,39 +178,6 @@ def _decode_data_address(name: str) -> bytes:
         return base64.b64decode(name.partition(",")[2])
     except ValueError:
         raise ValueError(f"{name[:40]}... holds no image in base64.") from None
-
-
-def ask(address: str, method: str = "GET", seconds: float = FETCH_SECONDS) -> Any:
-    """Asks the server of an http(s) address.
-
-    Returns:
-        The answer: opened for reading, to be used in a `with` statement.
-
-    Raises:
-        ValueError: there is none, or it is an error. The sentence names the address.
-    """
-    # Letters and blanks, as a browser shows them, have to be encoded.
-    encoded = quote(address, safe="%/:?#[]@!$&'()*+,;=~")
-    try:
-        return urlopen(Request(encoded, method=method, headers={"User-Agent": "modeling-fer"}), timeout=seconds)
-    except HTTPError as error:
-        raise ValueError(f"{address} cannot be fetched: the server answers {error.code}.") from error
-    except (OSError, ValueError, HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        raise ValueError(f"{address} cannot be fetched: {getattr(reason, 'strerror', None) or reason}.") from error
-
-
-def fetch(address: str) -> bytes:
-    """The content of a file on the web.
-
-    Raises:
-        ValueError: it cannot be had, or is too large. The sentence names the address.
-    """
-    with ask(address) as answer:
-        try:
-            return _read_limited(answer, address)
-        except (OSError, HTTPException) as error:
-            raise ValueError(f"{address} cannot be fetched: {error or type(error).__name__}.") from error
 
 
 def _decode(source: Path | io.BytesIO, name: str, max_pixels: int, enough: int | None) -> tuple[Image.Image, float]:

@@ -18,8 +18,9 @@ from PIL import Image
 from .answers_fer import Crop, Faces, ReadFace, relevance_image
 from .doubt_fer import Doubt, choose_thresholds
 from .faces_fer import Face, FaceCropper, FaceDetector
-from .images_fer import FaceImage, is_address, open_image, open_reduced
+from .images_fer import FaceImage, open_image, open_reduced
 from .inputs_fer import PHOTO_ERRORS, Box, Place, answer_all, boxes_of, check_box, check_known_box
+from .names_fer import is_address
 from .network_fer import Network
 from .options_fer import OnError, ReadOptions
 from .prior_fer import check_prior

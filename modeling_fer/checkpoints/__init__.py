@@ -41,7 +41,7 @@ def find_checkpoint(source: str | Path | None) -> str | Path:
     path, name = Path(source), str(source)
     if path.exists():
         if not os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)):
-            from modeling_fer.images_fer import forbidden
+            from modeling_fer.names_fer import forbidden
 
             raise ValueError(forbidden(path))
         is_run = not (path / "config.json").is_file() and (path / "best" / "config.json").is_file()

@@ -12,7 +12,7 @@ from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 from modeling_fer.data.shared_images import digest_images
 from modeling_fer.data.source import SPLIT_NAMES, list_folders, plain_name, unify_subjects, usual_name
 from modeling_fer.data.splits import hold_out
-from modeling_fer.images_fer import PHOTO_SUFFIXES, suffix_of
+from modeling_fer.names_fer import PHOTO_SUFFIXES, suffix_of
 
 AnyDataset = TypeVar("AnyDataset", Dataset, IterableDataset)
 

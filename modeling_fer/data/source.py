@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from modeling_fer.configuration_fer import EXPRESSIONS
-from modeling_fer.images_fer import HEIF_SUFFIXES, PHOTO_SUFFIXES, register_heif, suffix_of, to_8_bit
+from modeling_fer.images_fer import register_heif, to_8_bit
+from modeling_fer.names_fer import HEIF_SUFFIXES, PHOTO_SUFFIXES, suffix_of
 
 EXPRESSION_NAMES = {
     **{name: name for name in EXPRESSIONS},

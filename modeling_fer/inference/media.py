@@ -12,18 +12,9 @@ from urllib.parse import unquote, urlsplit
 
 from PIL import Image
 
-from modeling_fer.images_fer import (
-    BROKEN_FILE_ERRORS,
-    PHOTO_SUFFIXES,
-    VIDEO_SUFFIXES,
-    ask,
-    forbidden,
-    is_address,
-    is_heif,
-    register_heif,
-    shortened,
-    suffix_of,
-)
+from modeling_fer.fetching_fer import ask
+from modeling_fer.images_fer import BROKEN_FILE_ERRORS, is_heif, register_heif
+from modeling_fer.names_fer import PHOTO_SUFFIXES, VIDEO_SUFFIXES, forbidden, is_address, shortened, suffix_of
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srt", "tcp", "udp")
 TRANSPORT_SUFFIXES = (".ts", ".mts", ".m2ts")

@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from modeling_fer.images_fer import forbidden
+from modeling_fer.names_fer import forbidden
 from modeling_fer.onnx_runtime_fer import import_onnxruntime
 
 if TYPE_CHECKING:
