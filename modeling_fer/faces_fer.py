@@ -131,7 +131,7 @@ class MtcnnDetector:
 
     def __call__(self, image: Image.Image) -> list[Face]:
         width, height = image.size
-        least = self._least(max(width, height))
+        least = self.least(max(width, height))
         scale = self._scale(max(width, height), least)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         # Reducing before the conversion keeps large photos from being copied.
@@ -147,7 +147,7 @@ class MtcnnDetector:
         # The networks move the edges of what they find, so that faces come out smaller than the windows that they were found in.
         return sorted((face for face in faces if face.size >= least), key=lambda face: face.size, reverse=True)
 
-    def _least(self, longest: int) -> float:
+    def least(self, longest: int) -> float:
         """The least longer side of a face, in pixels of a photo of this longest side; 0 where faces of any size are asked for."""
         return self.min_face if self.min_face >= 1 else self.min_face * longest
 

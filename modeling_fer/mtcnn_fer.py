@@ -7,10 +7,10 @@ five points. Numbers and roundings are those of facenet-pytorch, whose weights i
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import chain, islice, product
 from pathlib import Path
 from typing import Any
@@ -103,12 +103,31 @@ class Mtcnn:
         if self.threads == 1:
             return search(networks, picture, scales, map)
         # Threads of a call's own, unlike those of a session, leave nothing behind that a fork would wait for.
-        with ThreadPoolExecutor(self.threads) as pool:
-            return search(networks, picture, scales, pool.map)
+        with ThreadPoolExecutor(self.threads - 1) as pool:
+            return search(networks, picture, scales, partial(share_out, pool, self.threads - 1))
 
 
-Each = Callable[..., Iterator[Any]]
-"""Does something with each of several things and gives the results in order: `map`, or that of threads."""
+Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""Does something with each of several things and gives the results in order: `map`, or `share_out`."""
+
+
+def share_out(pool: ThreadPoolExecutor, helpers: int, work: Callable[[Any], Any], things: Iterable[Any]) -> Iterable[Any]:
+    """What `map` gives, by this thread and helpers of a pool. Each takes the next thing when it is done with one, without a word to the
+    others: to wake a thread for each takes longer than much of the work.
+    """
+    waiting = list(things)
+    results: list[Any] = [None] * len(waiting)
+    numbers = iter(range(len(waiting)))
+
+    def take() -> None:
+        for number in numbers:
+            results[number] = work(waiting[number])
+
+    helping = [pool.submit(take) for _ in range(min(helpers, len(waiting) - 1))]
+    take()
+    for one in helping:
+        one.result()
+    return results
 
 
 def search(networks: Sequence[Any], picture: Picture, scales: Sequence[float], each: Each) -> Candidates:
@@ -204,7 +223,7 @@ def propose(network: Any, picture: Picture, scales: Sequence[float], each: Each)
     """The first network's windows at all scales that may hold a face, moved as it says."""
     levels = [Level(scale, (int(picture.height * scale + 1), int(picture.width * scale + 1))) for scale in scales]
     pieces = [level.tiles() for level in levels]
-    seen = each(lambda tile: look_for_windows(network, picture, tile), chain(*pieces))
+    seen = iter(each(lambda tile: look_for_windows(network, picture, tile), chain(*pieces)))
     found = [
         level.candidates(np.concatenate(list(islice(seen, len(some))))) for level, some in zip(levels, pieces, strict=True)
     ]

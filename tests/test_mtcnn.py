@@ -3,6 +3,8 @@
 import multiprocessing
 import pickle
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,7 +16,7 @@ from PIL import Image
 from torchvision.ops import nms
 
 from modeling_fer.detector_files_fer import PACKAGED
-from modeling_fer.mtcnn_fer import Mtcnn, suppress
+from modeling_fer.mtcnn_fer import Mtcnn, share_out, suppress
 
 ASTRONAUT = Image.open(ROOT / "space/examples/astronaut.jpg").convert("RGB")
 REFERENCE, OURS = MTCNN(keep_all=True), Mtcnn(PACKAGED / "mtcnn", threads=1)
@@ -113,3 +115,21 @@ def test_it_is_sent_to_other_processes():
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         found = pool.apply(sent, (pixels,))
     np.testing.assert_array_equal(found.boxes, OURS(pixels).boxes)
+
+
+@pytest.mark.parametrize("helpers", [1, 3])
+def test_work_is_shared_out_and_comes_back_in_order(helpers):
+    done: list[str] = []
+
+    def work(number):
+        done.append(threading.current_thread().name)
+        time.sleep(0.002)
+        return number * number
+
+    with ThreadPoolExecutor(helpers) as pool:
+        assert list(share_out(pool, helpers, work, iter(range(60)))) == [number * number for number in range(60)]
+        assert list(share_out(pool, helpers, work, [])) == [] and list(share_out(pool, helpers, work, [3])) == [9]
+        with pytest.raises(ZeroDivisionError):
+            share_out(pool, helpers, lambda number: 1 / number, [2, 1, 0, 1, 2])
+    # This thread and each helper had a share.
+    assert len(set(done)) == helpers + 1 and min(map(done.count, set(done))) > 5

@@ -8,18 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from modeling_fer.data.json_files import write_json
-from modeling_fer.training.comparison import (
-    LEVEL,
-    Comparison,
-    Estimate,
-    FoldsTest,
-    PairedScores,
-    compare_answers,
-    pair_answers,
-    read_run,
-    same_content,
-    write_answers,
-)
+from modeling_fer.training.comparison import LEVEL, Comparison, Estimate, FoldsTest, PairedScores, compare_answers
+from modeling_fer.training.paired_answers import pair_answers, read_run, same_content, write_answers
 
 TITLES = {"accuracy": "accuracy", "uar": "UAR"}
 

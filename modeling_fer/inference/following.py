@@ -43,6 +43,11 @@ class NearSearch:
         self.known = found
         return found
 
+    def wanted(self, face: Face, image: Image.Image) -> bool:
+        """Whether a face that has become smaller is as large as those that are asked for in whole frames."""
+        least = getattr(self.whole, "least", None)
+        return least is None or face.size >= least(max(image.size))
+
     def look_again(self, image: Image.Image) -> list[Face] | None:
         """The faces of the frame before in this one, largest first; None where one of them is not found, or two have become one."""
         found: list[Face] = []
@@ -51,7 +56,7 @@ class NearSearch:
             if again is None or any(distance(again, other) < other.size / 2 for other in found):
                 return None
             found.append(again)
-        return sorted(found, key=lambda face: face.size, reverse=True)
+        return sorted((face for face in found if self.wanted(face, image)), key=lambda face: face.size, reverse=True)
 
     def find_near(self, image: Image.Image, face: Face) -> Face | None:
         """The face nearest to where one was, not farther from it than half its size; None where there is none."""

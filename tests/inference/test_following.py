@@ -63,6 +63,24 @@ def test_a_newcomer_is_found_by_the_next_whole_search_and_a_lost_face_asks_for_o
     assert boxes(search(draw((300, 10)))) == [(300.0, 10.0, 320.0, 30.0)]
 
 
+def test_a_face_that_becomes_too_small_is_left_out_as_in_whole_frames():
+    class Choosy(Drawn):
+        def least(self, longest):
+            assert longest == 400
+            return 18.0
+
+        def __call__(self, image):
+            return [face for face in super().__call__(image) if face.size >= 18 or image.size != (400, 200)]
+
+    search = NearSearch(detector := Choosy(), detector, frames=100)
+    frames = [draw((50, 50)) for _ in range(4)]
+    for number, frame in enumerate(frames):
+        # Its right edge is covered, more from frame to frame.
+        frame.paste(0, (70 - number, 50, 70, 70))
+        frame.paste(0, (50, 70 - number, 70, 70))
+    assert [[face.size for face in search(frame)] for frame in frames] == [[20.0], [19.0], [18.0], []]
+
+
 def test_two_faces_do_not_become_one():
     face = Face((50.0, 50.0, 70.0, 70.0))
     beside = Face((56.0, 50.0, 76.0, 70.0))

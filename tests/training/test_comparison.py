@@ -12,20 +12,16 @@ from modeling_fer.data import load_labelled
 from modeling_fer.data.prepared import known_subjects
 from modeling_fer.data.splits import subject_folds
 from modeling_fer.training.comparison import (
-    PairedAnswers,
     compare_answers,
     corrected_t_test,
     count_right,
     draw_scores,
     mcnemar_test,
-    pair_answers,
-    read_run,
-    same_content,
     score_counts,
-    write_answers,
 )
 from modeling_fer.training.cross_validation import describe_folds, draw_folds, write_summary
 from modeling_fer.training.evaluation import ExpressionMetrics
+from modeling_fer.training.paired_answers import PairedAnswers, pair_answers, read_run, same_content, write_answers
 from modeling_fer.training.recipe import Recipe, write_recipe
 
 NAMES = ["sadness", "happiness"]
