@@ -89,6 +89,7 @@ class MtcnnDetector:
         search_size: longest side, in pixels, that larger photos are reduced to for the search. Where it is not given it is
             `SEARCH_SIZE`, or more where `min_face` in pixels needs more.
         threads: processor cores that one search may use; up to `MOST_THREADS` of those that the process has if not given.
+            They are fewer where several photos or frames are searched at once, so that all searches together have one thread a core.
         folder: holds the detector's `files`; the package's own if not given.
 
     Raises:

@@ -5,8 +5,7 @@ import os
 import stat
 import struct
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Union, cast
 
@@ -85,8 +84,7 @@ def _open(image: FaceImage, max_pixels: int, enough: int | None = None) -> tuple
         return _open_file(image, max_pixels, enough)
     if isinstance(image, Image.Image):
         # Pillow decodes a file only when its pixels are needed, and finds only then that it is broken.
-        with naming(str(getattr(image, "filename", "") or "The image")):
-            return to_8_bit(ImageOps.exif_transpose(image)), 1.0
+        return _upright(image, str(getattr(image, "filename", "") or "The image")), 1.0
     if isinstance(image, (bytes, bytearray, memoryview)):
         return _open_bytes(bytes(image), f"The image of {len(image):,} bytes", max_pixels, enough)
     if isinstance(image, Mapping) and (image.get("bytes") or image.get("path")):
@@ -198,23 +196,22 @@ def _decode(source: Path | io.BytesIO, name: str, max_pixels: int, enough: int |
     with opened:
         if opened.width * opened.height > max_pixels:
             raise ValueError(f"{name} has {opened.width}x{opened.height} pixels, over {max_pixels:,}; make it smaller.")
+        if opened.format == "TIFF" and isinstance(source, Path):
+            # Pillow maps such files into memory, and then does not turn all of them upright.
+            return _decode(io.BytesIO(source.read_bytes()), name, max_pixels, enough)
         longest = max(opened.size)
         if enough is not None and longest > enough:
             # Only JPEG files can be decoded at less; the others are left as they are.
             width, height = (max(1, side * enough // longest) for side in opened.size)
             opened.draft(None, (width, height))
         factor = longest / max(opened.size)
-        with naming(name):
-            # The copy that is made otherwise takes half as long as the decoding.
-            ImageOps.exif_transpose(opened, in_place=True)
-            return to_8_bit(opened), factor
+        return _upright(opened, name), factor
 
 
-@contextmanager
-def naming(name: str) -> Iterator[None]:
-    """Makes what is wrong with a picture one sentence that names it."""
+def _upright(image: Image.Image, name: str) -> Image.Image:
+    """A picture turned as its EXIF orientation says, 8-bit: a copy that knows no file."""
     try:
-        yield
+        return to_8_bit(ImageOps.exif_transpose(image))
     except BROKEN_FILE_ERRORS as error:
         raise ValueError(_about(error, name)) from None
 

@@ -7,6 +7,7 @@ five points. Numbers and roundings are those of facenet-pytorch, whose weights i
 
 import math
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -120,8 +121,12 @@ def share_out(pool: ThreadPoolExecutor, helpers: int, work: Callable[[Any], Any]
     numbers = iter(range(len(waiting)))
 
     def take() -> None:
-        for number in numbers:
-            results[number] = work(waiting[number])
+        try:
+            for number in numbers:
+                results[number] = work(waiting[number])
+        finally:
+            # Nothing is left, unless this one failed; the others then need not go on.
+            deque(numbers, maxlen=0)
 
     helping = [pool.submit(take) for _ in range(min(helpers, len(waiting) - 1))]
     take()

@@ -1,4 +1,4 @@
-"""What the name of a file says, and how it is told in sentences."""
+"""What the name of a file says, and names in sentences."""
 
 from pathlib import PurePath
 from urllib.parse import urlsplit

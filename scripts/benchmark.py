@@ -105,8 +105,8 @@ def measure(contestant: Contestant) -> Figures:
     return figures
 
 
-def measure_all(contestants: list[Contestant]) -> dict[str, Figures]:
-    """The figures of each package, by its name; a sentence for each whose program fails, which is left out."""
+def measure_others(contestants: list[Contestant]) -> dict[str, Figures]:
+    """The figures of other packages, by their names; a sentence for each whose program fails, which is left out."""
     figures = {}
     for one in contestants:
         try:
@@ -199,8 +199,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             pictures = make_pictures(Path(folder))
             contestants = [own(engine, name, pictures) for name in ("fer-base", "fer-tiny") for engine in ("onnx", "torch")]
-            contestants += others(arguments.fer_python, arguments.npm_folder, pictures)
-            packages = {name: vars(figures) for name, figures in measure_all(contestants).items()}
+            figures = {one.name: measure(one) for one in contestants}
+            figures |= measure_others(others(arguments.fer_python, arguments.npm_folder, pictures))
+            packages = {name: vars(one) for name, one in figures.items()}
         results = {"processor": processor(), "python": platform.python_version(), "packages": packages}
         write_json(arguments.output, results)
     print(table(json.loads(arguments.output.read_text(encoding="utf-8"))))

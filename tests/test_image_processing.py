@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import GRADIENT, write_bad_files
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from modeling_fer import FerImageProcessor
 from modeling_fer.data.face_preparer import open_samples
@@ -88,6 +88,21 @@ def test_exif_orientation_is_obeyed(tmp_path):
     turned = np.asarray(open_image(tmp_path / "turned.jpg")).astype(int)
     assert turned.shape == (30, 40)
     assert np.abs(turned - np.rot90(GRADIENT, -1)).mean() < 3
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P"])
+def test_a_tiff_file_is_turned_however_it_is_opened(mode, orientation, tmp_path):
+    upright = Image.fromarray(GRADIENT).convert(mode)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    turn = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}
+    stored = upright.transpose(turn[orientation]) if orientation in turn else upright
+    stored.save(tmp_path / "face.tif", exif=exif)
+    for photo in (tmp_path / "face.tif", (tmp_path / "face.tif").read_bytes()):
+        opened = open_image(photo)
+        assert type(opened) is Image.Image
+        assert opened.convert("RGB").tobytes() == upright.convert("RGB").tobytes()
 
 
 def test_transparent_parts_lie_on_white():
@@ -247,7 +262,7 @@ def test_damaged_files_are_read_or_named(suffix, tmp_path):
     "error", [IndexError(), TypeError("no"), struct.error("no"), SyntaxError("no"), NotImplementedError("no")]
 )
 def test_whatever_a_decoder_raises_for_a_broken_photo_is_named(error, tmp_path, monkeypatch):
-    def fail(image, in_place=False):
+    def fail(image):
         raise error
 
     Image.fromarray(GRADIENT).save(tmp_path / "face.png")

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -47,21 +49,30 @@ class WorkShard:
         return self.file.with_suffix(".json")
 
 
-_preparer: FacePreparer | None = None
+@dataclass
+class _Worker:
+    """What a process that prepares images keeps."""
+
+    prepare: FacePreparer
+    stop: Event
 
 
-def _start_worker(settings: PrepareSettings, threads: int) -> None:
-    global _preparer
+_worker: _Worker
+
+
+def _start_worker(settings: PrepareSettings, threads: int, stop: Event) -> None:
+    global _worker
     torch.set_num_threads(threads)
-    _preparer = FacePreparer(settings)
+    _worker = _Worker(FacePreparer(settings), stop)
 
 
 def _work(shard: WorkShard, features: Features) -> int:
-    """Makes one shard; its parquet file appears last and whole."""
-    assert _preparer is not None
+    """Makes one shard; its parquet file appears last and whole. Nothing is made where the work is to stop."""
     rows, problems = [], []
     for start in range(0, len(shard.samples), BATCH):
-        more_rows, more_problems = _preparer(shard.samples[start : start + BATCH])
+        if _worker.stop.is_set():
+            return 0
+        more_rows, more_problems = _worker.prepare(shard.samples[start : start + BATCH])
         rows += more_rows
         problems += more_problems
     shard.problem_file.write_text(json.dumps([asdict(problem) for problem in problems]), encoding="utf-8")
@@ -179,12 +190,13 @@ def run_shards(shards: list[WorkShard], settings: PrepareSettings, features: Fea
     if not shards:
         return
     threads = max(1, usable_cores() // num_proc)
+    stop = get_context("spawn").Event()
     if num_proc == 1:
-        _start_worker(settings, torch.get_num_threads())
+        _start_worker(settings, torch.get_num_threads(), stop)
         for shard in shards:
             yield _work(shard, features)
         return
-    with Workers(num_proc, _start_worker, settings, threads) as pool:
+    with Workers(num_proc, _start_worker, settings, threads, stop) as pool:
         futures = [pool.submit(_work, shard, features) for shard in shards]
         try:
             for future in as_completed(futures):
@@ -195,6 +207,8 @@ def run_shards(shards: list[WorkShard], settings: PrepareSettings, features: Fea
                 "was, with fewer by --num-proc."
             ) from error
         finally:
+            # What has begun cannot be cancelled, but ends after the images at hand.
+            stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -85,8 +85,8 @@ def choose_target(dataset: Dataset, target: str, label_votes: float = 2.0) -> Da
 
     Returns:
         For `label` the data set itself. For the others a data set in which label (ClassLabel of `EXPRESSIONS`) is the expression with
-        most votes, the first where two have as many; images that nobody voted on, or that most annotators called unknown or not a face,
-        are dropped, and for `majority` all that lack one, see `has_majority`. For all but `majority`, distribution holds 8 floats to
+        most votes, the first where two have as many; images that nobody voted on, or with more votes for unknown or not a face, are
+        dropped, and for `majority` also those that `has_majority` is false of. For all but `majority`, distribution holds 8 floats to
         train on. For `both` also auxiliary_label, the label that was there.
 
     Raises:

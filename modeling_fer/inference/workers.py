@@ -5,7 +5,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
@@ -17,7 +17,8 @@ ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if h
 
 
 class Workers(ProcessPoolExecutor):
-    """Processes that share work and leave it to the one that started them to be interrupted.
+    """Processes that share work, and leave it to the one that started them to be interrupted. On Windows they do so from their first
+    work on, elsewhere from their start.
 
     They are not forked: a fork of a process that has threads may wait for ever for what one of them held.
 
@@ -39,31 +40,33 @@ class Workers(ProcessPoolExecutor):
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Holds the signals that ask this process to end back until the block has ended. A process that is started within it is started
-    whole, and never hears of Ctrl-C, which a terminal sends to all processes of a command.
+    whole, and where signals can be blocked never hears of Ctrl-C, which a terminal sends to all processes of a command.
     """
-    if threading.current_thread() is not threading.main_thread():
-        # Python handles signals in the main thread, so this one is not interrupted.
-        yield
-        return
     held: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in ENDING}
-    # What is ignored, as by nohup, stays so, and what another language handles.
-    replaced = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
-    mask: set[int] | None = None
     try:
-        for number in replaced:
-            signal.signal(number, lambda number, _: held.append(number))
-        if hasattr(signal, "pthread_sigmask"):
-            # A process inherits what is blocked where it was started.
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        yield
+        with ExitStack() as stack:
+            # Python handles signals in the main thread, so another one is not interrupted.
+            if threading.current_thread() is threading.main_thread():
+                for number in ENDING:
+                    _hold(number, held, stack)
+            if hasattr(signal, "pthread_sigmask"):
+                # A process inherits what is blocked in the thread that starts it.
+                mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+                stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
+            yield
     finally:
-        if mask is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for number, handler in replaced.items():
-            signal.signal(number, handler)
         for number in held:
             signal.raise_signal(number)
+
+
+def _hold(number: int, held: list[int], stack: ExitStack) -> None:
+    """Has a signal written down, until a stack is done, instead of handled. What is ignored, as by nohup, stays so, and what another
+    language handles.
+    """
+    handler = signal.getsignal(number)
+    if handler not in (signal.SIG_IGN, None):
+        stack.callback(signal.signal, number, handler)
+        signal.signal(number, lambda number, _: held.append(number))
 
 
 def _start(prepare: Callable[..., None], *arguments: Any) -> None:

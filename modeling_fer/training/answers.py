@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from modeling_fer.data.columns import FaceColumns
 from modeling_fer.inference.loading import Checkpoint
 from modeling_fer.training.evaluation import ExpressionMetrics, answer_names, map_classes, predict_logits, shared_classes
 
-NAMES = ("source", "image_id", "subject")
-"""Columns of a data set that say which image a row is, and who is in it."""
+NAMES = ("source", "subject")
+"""Columns of a prepared data set: what the image was called, and who is in it."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ class Answerer:
 
     def _look(self, columns: FaceColumns) -> tuple[Tensor, ...]:
         """The logits of each output layer, without a prior."""
-        keys = [image.tobytes() for image in columns.images.numpy()]
+        # Digests, as images of some networks would fill the memory.
+        keys = [blake2b(image.tobytes(), digest_size=16).digest() for image in columns.images.numpy()]
         new = {key: place for place, key in enumerate(keys) if key not in self._known}
         if new:
             unseen = columns.select(np.array(list(new.values())))
@@ -123,8 +125,9 @@ def score_answers(answers: Answers) -> dict[str, Any]:
 
 
 def write_answers(answers: Answers, dataset: Dataset, file: Path) -> None:
-    """Writes a csv table for other software, a row for each image: `image`, its number in the data set, from 0; those of `NAMES` that
-    the data set has; the names of `label` and `answer`; and for each class its probability, in a column like `probability_fear`.
+    """Writes a csv table for other software, a row for each image: `image`, its number among those of the split that have a label of
+    the target, from 0; those of `NAMES` that the data set has; the names of `label` and `answer`; and for each class its probability,
+    in a column like `probability_fear`.
 
     Args:
         answers: to the data set.

@@ -56,9 +56,9 @@ class Recipe:
 
     Attributes:
         model: fields of `FerConfig`; those of the initial checkpoint where there is one and nothing else is said.
-        target: what is learned of a data set: `label`; `votes` (soft labels); `majority` (what more than half of the votes are
-            for, of the images where it is so); `joint` (soft labels in which the label counts as `label_votes` more votes); or `both`
-            (the votes, and by an auxiliary output layer the label).
+        target: what is learned of a data set: `label`; `votes` (soft labels); `majority` (the expression with more than half of the
+            votes; images without one are left out); `joint` (soft labels in which the label counts as `label_votes` more votes); or
+            `both` (the votes, and by an auxiliary output layer the label).
         label_votes: see there.
         landmark_points: `inner` (eyebrows, nose, eyes, mouth) or `all` of the 68.
         initial_checkpoint: folder, bundled name or repository of the weights to start from; fresh ones if null.

@@ -15,7 +15,7 @@ from modeling_fer.training.evaluation import answer_names, rename_columns, share
 from modeling_fer.training.measurement import Measurement
 
 FERPLUS = {"ferplus": "votes", "ferplus_majority": "majority"}
-"""By which votes the images of FER-2013 are measured, see `choose_target`. Published figures on FER+ are of `majority`."""
+"""By which votes the images of FER-2013 are measured, see `choose_target`. The authors of FER+ measure by `majority`."""
 
 
 def suite_measurements(checkpoint: Checkpoint) -> list[Measurement]:

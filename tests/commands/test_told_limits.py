@@ -66,9 +66,9 @@ def test_the_suite_says_the_same_by_row(tiny_checkpoint, tmp_path):
     done = fer("evaluate", tiny_checkpoint, "--suite", suite, "--add", added, "--output", tmp_path / "results.json")
     assert done.returncode == 0, done.stderr
     said = plain(done.stdout)
-    assert "2: The answers are limited to the 7 classes that are measured" in said and "1: The answers" not in said
-    assert "3: bored (2 images) is no class" in said and "4: bored (2 images) is no class" in said
-    assert [one["without"] for one in json.loads((tmp_path / "results.json").read_text())[2:]] == [["contempt"], ["bored"]]
+    assert "3: The answers are limited to the 7 classes that are measured" in said and "1: The answers" not in said
+    assert "4: bored (2 images) is no class" in said and "5: bored (2 images) is no class" in said
+    assert [one["without"] for one in json.loads((tmp_path / "results.json").read_text())[3:]] == [["contempt"], ["bored"]]
 
 
 def test_an_export_is_not_measured(tiny_checkpoint, tmp_path):

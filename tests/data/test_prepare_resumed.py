@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from multiprocessing import active_children
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import pytest
 from datasets import Dataset, load_dataset
 from helpers import FER, OFFLINE, fer, save, write
 
+import modeling_fer.data.prepare as prepare_module
 from modeling_fer.data.face_preparer import PrepareSettings, prepared_features
 from modeling_fer.data.prepare import finish, is_finished, plan_shards, prepare, run_shards
 from modeling_fer.data.prepared import load_whole
@@ -212,6 +213,21 @@ def test_stopped_by_ctrl_c_its_processes_end_without_a_word(tmp_path, begun):
     errors = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert "Traceback" not in errors
+
+
+def test_work_that_is_to_stop_makes_no_shard(tmp_path, monkeypatch):
+    samples = [Sample(str(number), "smile", file=save(tmp_path / "a.png"), cropped=True) for number in range(40)]
+    [shard] = plan_shards(Source(["smile"], samples), tmp_path)
+    stop, seen = get_context("spawn").Event(), []
+
+    def prepare_some(some):
+        seen.extend(some)
+        stop.set()
+        return [], []
+
+    monkeypatch.setattr(prepare_module, "_worker", prepare_module._Worker(prepare_some, stop), raising=False)
+    assert prepare_module._work(shard, prepared_features(["smile"])) == 0
+    assert len(seen) == prepare_module.BATCH and list(tmp_path.glob("*.parquet")) == list(tmp_path.glob("*.json")) == []
 
 
 @pytest.mark.slow

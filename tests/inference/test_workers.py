@@ -47,11 +47,29 @@ def test_another_thread_leaves_the_signals_alone():
     def look() -> None:
         with uninterrupted():
             seen.append(signal.getsignal(signal.SIGINT))
+        with Workers(1, int) as pool:
+            seen.append(pool.submit(_tell, 0).result())
 
     thread = threading.Thread(target=look)
     thread.start()
     thread.join()
-    assert seen == [signal.getsignal(signal.SIGINT)]
+    assert seen == [signal.getsignal(signal.SIGINT), (True, True)]
+
+
+def test_every_handler_is_put_back_where_a_signal_comes_meanwhile(monkeypatch):
+    terminated: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: terminated.append(number))
+    real = signal.signal
+
+    def interrupted(number, handler):
+        real(number, handler)
+        if number == signal.SIGINT and handler is signal.default_int_handler:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), monkeypatch.context() as patched, uninterrupted():
+        patched.setattr(signal, "signal", interrupted)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert terminated == [signal.SIGTERM]
 
 
 def _tell(number: int) -> tuple[bool, bool]:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 
 import pytest
-from benchmark import Contestant, folder_megabytes, measure_all, others, package_megabytes, table
+from benchmark import Contestant, folder_megabytes, measure_others, others, package_megabytes, table
 from benchmarks.pictures import make_pictures
 from benchmarks.timing import Figures, median_seconds
 from helpers import ROOT
@@ -64,7 +64,7 @@ def test_what_fails_is_left_out_with_a_sentence_and_the_others_are_kept(tmp_path
         Contestant(name, [sys.executable, "-c", program], [sys.executable, "-c", ""], tmp_path, tmp_path)
         for name, program in programs.items()
     ]
-    figures = measure_all(contestants)
+    figures = measure_others(contestants)
     assert list(figures) == ["whole"] and figures["whole"].crop_ms == 2.0 and figures["whole"].cold_start_s < 10
     [said] = capsys.readouterr().out.splitlines()
     assert said.startswith("broken is left out; its program failed: ") and "exit status 3" in said

@@ -22,7 +22,7 @@ def test_bad_recipes_are_named(tmp_path):
     with pytest.raises(ValueError, match="augmentation has no setting 'rotation'; the nearest is 'rotations'"):
         read_recipe(file)
     file.write_text("target: crowd")
-    with pytest.raises(ValueError, match="target is 'crowd', but must be one of label, votes, joint, both"):
+    with pytest.raises(ValueError, match="target is 'crowd', but must be one of label, votes, majority, joint, both"):
         read_recipe(file)
     file.write_text("model: {image_sise: 48}")
     with pytest.raises(ValueError, match="model has no setting 'image_sise'; the nearest is 'image_size'"):
