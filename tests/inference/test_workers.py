@@ -66,8 +66,10 @@ def test_every_handler_is_put_back_where_a_signal_comes_meanwhile(monkeypatch):
         if number == signal.SIGINT and handler is signal.default_int_handler:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), monkeypatch.context() as patched, uninterrupted():
+    with pytest.raises(KeyboardInterrupt), monkeypatch.context() as patched:
         patched.setattr(signal, "signal", interrupted)
+        with uninterrupted():
+            pass
     os.kill(os.getpid(), signal.SIGTERM)
     assert terminated == [signal.SIGTERM]
 
