@@ -314,7 +314,7 @@ def analyse_video(
         live: answer each frame at once, and drop those that come meanwhile.
         num_workers: threads that search frames ahead, each a frame of its own; one a core if not given, and none where it is live.
         search_every: seconds from one search of a whole frame to the next; between, faces are looked for near where they were, which
-            is several times as fast, and by one thread. 0 searches every frame, and `math.inf` searches only where no face is
+            is more than twice as fast, and by one thread. 0 searches every frame, and `math.inf` searches only where no face is
             known or one is lost; a second where it is live, else 0, if not given.
         detect: False where each frame is the crop of a face already; nothing is searched then.
 
