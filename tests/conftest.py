@@ -1,4 +1,5 @@
 import os
+import signal
 
 # A worker of pytest-xdist keeps to cores of its own, with all that it starts: threads that share a core wait for each
 # other. That has to be settled before torch is imported, which counts the cores then.
@@ -22,6 +23,8 @@ from modeling_fer.faces_fer import usable_cores
 
 # More threads than cores wait for each other.
 torch.set_num_threads(min(2, usable_cores()))
+# Where a shell runs the tests in the background it has Ctrl-C ignored, as the programs would have that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

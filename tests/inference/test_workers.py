@@ -11,9 +11,8 @@ from modeling_fer.inference.workers import Workers, uninterrupted
 
 @pytest.fixture(autouse=True)
 def handlers():
-    """Ctrl-C interrupts, also where the tests run in the background. Afterwards the signals do what they did before."""
+    """The signals do afterwards what they did before."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
