@@ -55,15 +55,15 @@ def test_killed_in_the_middle_the_rows_are_there(many, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stopped_before_the_first_row_it_promises_nothing(many, tmp_path, number):
+@pytest.mark.parametrize(("number", "send"), [(signal.SIGTERM, os.kill), (signal.SIGINT, os.killpg)])
+def test_stopped_before_the_first_row_it_promises_nothing(many, tmp_path, number, send):
+    # A terminal sends Ctrl-C to all processes of a command, `kill` its signal to one.
     command = [FER, "predict", many, "--workers", "2", "--output", tmp_path / "faces.csv"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     # Its worker processes start, which takes longer than to find the photos.
     while process.poll() is None and not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text():
         time.sleep(0.01)
-    # A terminal sends Ctrl-C to all processes of a command.
-    os.killpg(process.pid, number)
+    send(process.pid, number)
     assert process.communicate(timeout=60)[1] == "interrupted: no row is written yet.\n"
     assert process.returncode == 1 and not (tmp_path / "faces.csv").exists()
 
