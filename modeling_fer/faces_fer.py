@@ -119,10 +119,10 @@ class MtcnnDetector:
         self.min_score, self.min_face, self.search_size = min_score, min_face, search_size
         self.mtcnn = Mtcnn(folder, threads or min(MOST_THREADS, usable_cores()))
 
-    def beside(self, others: int) -> "MtcnnDetector":
-        """The same detector for searches that go on beside as many others, all of which share the cores."""
+    def sharing(self, searches: int) -> "MtcnnDetector":
+        """The same detector for so many searches at once, which share the cores."""
         detector = copy(self)
-        detector.mtcnn = Mtcnn(self.mtcnn.folder, min(self.mtcnn.threads, max(1, usable_cores() // (others + 1))))
+        detector.mtcnn = Mtcnn(self.mtcnn.folder, min(self.mtcnn.threads, max(1, usable_cores() // searches)))
         return detector
 
     @property

@@ -263,8 +263,8 @@ class FaceReader:
 
     def _sharing_cores(self, workers: int) -> "FaceReader":
         """A reader for so many threads that search at once: with threads of each search beside, they would only take turns."""
-        beside = getattr(self.detector, "beside", None)
-        return self if workers < 2 or beside is None else replace(self, detector=beside(workers - 1))
+        sharing = getattr(self.detector, "sharing", None)
+        return self if workers < 2 or sharing is None else replace(self, detector=sharing(workers))
 
     def cut(self, photo: FaceImage, boxes: Sequence[Box] | None = None, detect: bool = True) -> CutPhoto:
         """Opens a photo, finds its faces and cuts them out.

@@ -22,12 +22,13 @@ from training_tables import (
 
 from modeling_fer.configuration_fer import EXPRESSIONS
 from modeling_fer.training.measurement import DATASET_NAMES, Measurement, Result
+from modeling_fer.training.suite import FERPLUS
 
 
 def suite_name(result: Result) -> str:
     """What was measured, without its prior strength."""
     one, classes = result.measurement, len(result.scores["recall"])
-    own = f"{classes} classes" if one.dataset.startswith("ferplus") else f"its own {classes} labels"
+    own = f"{classes} classes" if one.dataset in FERPLUS else f"its own {classes} labels"
     what = (
         f"{classes} classes, zero-shot"
         if one.without

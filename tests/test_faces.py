@@ -93,12 +93,12 @@ def test_without_onnxruntime_a_sentence_says_what_to_install(photo, monkeypatch)
     load_networks.cache_clear()
 
 
-def test_searches_beside_each_other_share_the_cores(photo, monkeypatch):
+def test_searches_at_once_share_the_cores(photo, monkeypatch):
     monkeypatch.setattr(faces_fer, "usable_cores", lambda: 8)
     detector = MtcnnDetector(min_score=0.8)
-    assert [detector.beside(others).mtcnn.threads for others in (0, 1, 3, 7, 20)] == [4, 4, 2, 1, 1]
-    assert MtcnnDetector(threads=1).beside(1).mtcnn.threads == 1
-    assert detector.mtcnn.threads == 4 and detector.beside(7).min_score == 0.8
+    assert [detector.sharing(searches).mtcnn.threads for searches in (1, 2, 4, 8, 21)] == [4, 4, 2, 1, 1]
+    assert MtcnnDetector(threads=1).sharing(2).mtcnn.threads == 1
+    assert detector.mtcnn.threads == 4 and detector.sharing(8).min_score == 0.8
 
 
 def test_the_number_of_threads_changes_no_answer(photo):

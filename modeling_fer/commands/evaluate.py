@@ -242,26 +242,31 @@ def check_results(output: Path | None, checkpoint: Checkpoint) -> None:
 
 
 def prepare_picture(file: Path) -> None:
-    """Makes the folder of a picture that is to be written.
-
-    Raises:
-        OSError: it cannot be made.
-        ValueError: no picture has such a suffix.
-    """
-    if Image.registered_extensions().get(file.suffix.lower()) not in Image.SAVE:
-        raise ValueError(f"{file} does not end as a picture does; give a name that ends in .png.")
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Makes the folder of a picture that is to be written, see `prepare_file`."""
+    formats = Image.registered_extensions()
+    prepare_file(file, "a picture", [suffix for suffix in formats if formats[suffix] in Image.SAVE], ".png")
 
 
 def prepare_table(file: Path) -> None:
-    """Makes the folder of a table that is to be written.
+    """Makes the folder of a csv table that is to be written, see `prepare_file`."""
+    prepare_file(file, "a table", [".csv"], ".csv")
+
+
+def prepare_file(file: Path, what: str, suffixes: Sequence[str], usual: str) -> None:
+    """Makes the folder of a file that is to be written.
+
+    Args:
+        file: its path.
+        what: it will be, in a sentence.
+        suffixes: that such files have, in lower case.
+        usual: the one to ask for.
 
     Raises:
         OSError: it cannot be made.
-        ValueError: the file is not named as a csv table is.
+        ValueError: the file is named otherwise.
     """
-    if file.suffix.lower() != ".csv":
-        raise ValueError(f"{file} does not end as a table does; give a name that ends in .csv.")
+    if file.suffix.lower() not in suffixes:
+        raise ValueError(f"{file} does not end as {what} does; give a name that ends in {usual}.")
     file.parent.mkdir(parents=True, exist_ok=True)
 
 

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,7 @@ from modeling_fer.data.report import write_card, write_report
 from modeling_fer.data.shared_images import describe_shared_images, find_shared_images, write_shared_images
 from modeling_fer.data.source import Problem, Sample, Source
 from modeling_fer.faces_fer import usable_cores
-from modeling_fer.inference.workers import Workers
+from modeling_fer.inference.workers import Workers, is_stopped
 
 WORK_SHARD, BATCH = 64, 16
 """Images in a shard of the work, and how many of them are held at once; photos may be large."""
@@ -49,30 +47,22 @@ class WorkShard:
         return self.file.with_suffix(".json")
 
 
-@dataclass
-class _Worker:
-    """What a process that prepares images keeps."""
-
-    prepare: FacePreparer
-    stop: Event
+_preparer: FacePreparer
 
 
-_worker: _Worker
-
-
-def _start_worker(settings: PrepareSettings, threads: int, stop: Event) -> None:
-    global _worker
+def _start_worker(settings: PrepareSettings, threads: int) -> None:
+    global _preparer
     torch.set_num_threads(threads)
-    _worker = _Worker(FacePreparer(settings), stop)
+    _preparer = FacePreparer(settings)
 
 
 def _work(shard: WorkShard, features: Features) -> int:
     """Makes one shard; its parquet file appears last and whole. Nothing is made where the work is to stop."""
     rows, problems = [], []
     for start in range(0, len(shard.samples), BATCH):
-        if _worker.stop.is_set():
+        if is_stopped():
             return 0
-        more_rows, more_problems = _worker.prepare(shard.samples[start : start + BATCH])
+        more_rows, more_problems = _preparer(shard.samples[start : start + BATCH])
         rows += more_rows
         problems += more_problems
     shard.problem_file.write_text(json.dumps([asdict(problem) for problem in problems]), encoding="utf-8")
@@ -190,13 +180,12 @@ def run_shards(shards: list[WorkShard], settings: PrepareSettings, features: Fea
     if not shards:
         return
     threads = max(1, usable_cores() // num_proc)
-    stop = get_context("spawn").Event()
     if num_proc == 1:
-        _start_worker(settings, torch.get_num_threads(), stop)
+        _start_worker(settings, torch.get_num_threads())
         for shard in shards:
             yield _work(shard, features)
         return
-    with Workers(num_proc, _start_worker, settings, threads, stop) as pool:
+    with Workers(num_proc, _start_worker, settings, threads) as pool:
         futures = [pool.submit(_work, shard, features) for shard in shards]
         try:
             for future in as_completed(futures):
@@ -206,10 +195,6 @@ def run_shards(shards: list[WorkShard], settings: PrepareSettings, features: Fea
                 "A process that prepared images was killed, perhaps because memory ran out; run the same again, which goes on where it "
                 "was, with fewer by --num-proc."
             ) from error
-        finally:
-            # What has begun cannot be cancelled, but ends after the images at hand.
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def finish(

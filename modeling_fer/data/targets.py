@@ -15,6 +15,11 @@ counts as further votes; `both`, a head for each."""
 VOTES = (*EXPRESSIONS, "unknown", "not a face")
 
 
+def shared_votes(votes: np.ndarray) -> np.ndarray:
+    """Votes without single ones, which are left out as outliers (Barsoum et al., ICMI 2016): of the same shape."""
+    return np.where(votes > 1, votes, 0)
+
+
 def vote_distributions(votes: np.ndarray) -> np.ndarray:
     """Soft labels: the share of each of the eight expressions among the votes, single votes being left out as outliers.
 
@@ -25,7 +30,7 @@ def vote_distributions(votes: np.ndarray) -> np.ndarray:
         (n, 8), float32, each row summing to 1. An image with no expression that two annotators share keeps its single votes.
     """
     expressions = votes[:, : len(EXPRESSIONS)].astype(np.float32)
-    shared = np.where(expressions > 1, expressions, 0)
+    shared = shared_votes(expressions)
     kept = np.where(shared.sum(1, keepdims=True) > 0, shared, expressions)
     distributions: np.ndarray = kept / kept.sum(1, keepdims=True)
     return distributions
@@ -58,7 +63,7 @@ def has_majority(votes: np.ndarray) -> np.ndarray:
     Returns:
         (n,), truth values.
     """
-    shared = np.where(votes > 1, votes, 0)
+    shared = shared_votes(votes)
     majority: np.ndarray = 2 * shared[:, : len(EXPRESSIONS)].max(1) > shared.sum(1)
     return majority
 
@@ -111,11 +116,6 @@ def choose_target(dataset: Dataset, target: str, label_votes: float = 2.0) -> Da
     chosen = has_majority(votes) if target == "majority" else (most < len(EXPRESSIONS)) & (votes.max(1) > 0)
     kept = np.flatnonzero(chosen)
     votes, labels = votes[kept], np.asarray(dataset["label"])[kept]
-    if target == "joint":
-        places = np.array([EXPRESSIONS.index(name) for name in label.names])
-        distributions = joint_distributions(votes, places[labels], label_votes)
-    else:
-        distributions = vote_distributions(votes)
     replaced = [name for name in ("label", "distribution", "auxiliary_label") if name in dataset.column_names]
     dataset = dataset.select(kept).remove_columns(replaced)
     dataset = dataset.add_column("label", most[kept], feature=ClassLabel(names=list(EXPRESSIONS)))
@@ -123,5 +123,10 @@ def choose_target(dataset: Dataset, target: str, label_votes: float = 2.0) -> Da
         return dataset
     if target == "both":
         dataset = dataset.add_column("auxiliary_label", labels, feature=label)
+    if target == "joint":
+        places = np.array([EXPRESSIONS.index(name) for name in label.names])
+        distributions = joint_distributions(votes, places[labels], label_votes)
+    else:
+        distributions = vote_distributions(votes)
     soft = List(Value("float32"), length=len(EXPRESSIONS))
     return dataset.add_column("distribution", list(distributions), feature=soft)

@@ -7,8 +7,6 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice, takewhile
-from multiprocessing import get_context
-from multiprocessing.synchronize import Event
 from typing import Any
 
 from PIL import Image
@@ -21,7 +19,7 @@ from modeling_fer.inference.memory import release_memory
 from modeling_fer.inference.outputs import encode_picture
 from modeling_fer.inference.quiet import quiet_pillow
 from modeling_fer.inference.visualization import draw_overlay, reduce_photo
-from modeling_fer.inference.workers import Workers
+from modeling_fer.inference.workers import Workers, is_stopped
 from modeling_fer.reading_fer import FaceReader
 
 DRAWN_AT_ONCE = 8
@@ -159,8 +157,7 @@ def read_in_processes(
         ChildProcessError: a process was ended from outside.
     """
     waiting = iter(sources)
-    stop = get_context("spawn").Event()
-    with Workers(workers, _start_worker, reader, settings, stop) as pool:
+    with Workers(workers, _start_worker, reader, settings) as pool:
         ahead: deque[Future[list[PhotoResult]]] = deque()
         try:
             while True:
@@ -173,10 +170,6 @@ def read_in_processes(
             raise ChildProcessError(
                 "A process that read photos was killed, perhaps because memory ran out; use fewer by --workers."
             ) from error
-        finally:
-            # What has begun cannot be cancelled, but ends after the photo at hand.
-            stop.set()
-            pool.shutdown(cancel_futures=True)
 
 
 @dataclass
@@ -185,18 +178,17 @@ class _Worker:
 
     reader: FaceReader
     settings: PhotoSettings
-    stop: Event
 
 
 _worker: _Worker
 
 
-def _start_worker(reader: ReaderSettings, settings: PhotoSettings, stop: Event) -> None:
+def _start_worker(reader: ReaderSettings, settings: PhotoSettings) -> None:
     global _worker
     quiet_pillow()
-    _worker = _Worker(reader.make(), settings, stop)
+    _worker = _Worker(reader.make(), settings)
 
 
 def _read_some(sources: list[Source]) -> list[PhotoResult]:
-    wanted = takewhile(lambda _: not _worker.stop.is_set(), sources)
+    wanted = takewhile(lambda _: not is_stopped(), sources)
     return list(read_photos(_worker.reader, wanted, _worker.settings))

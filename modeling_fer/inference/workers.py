@@ -8,6 +8,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
+from multiprocessing.synchronize import Event
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -20,7 +21,8 @@ class Workers(ProcessPoolExecutor):
     """Processes that share work, and leave it to the one that started them to be interrupted. On Windows they do so from their first
     work on, elsewhere from their start.
 
-    They are not forked: a fork of a process that has threads may wait for ever for what one of them held.
+    They are not forked: a fork of a process that has threads may wait for ever for what one of them held. At the end of a `with`
+    statement they are stopped: what has not begun is cancelled, and what has begun ends where it next asks `is_stopped`.
 
     Args:
         number: processes, at least 1.
@@ -29,12 +31,18 @@ class Workers(ProcessPoolExecutor):
     """
 
     def __init__(self, number: int, prepare: Callable[..., None], *arguments: Any):
-        super().__init__(number, get_context("spawn"), _start, (prepare, *arguments))
+        context = get_context("spawn")
+        self._stop = context.Event()
+        super().__init__(number, context, _start, (self._stop, prepare, *arguments))
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Gives work to a process, which is started where another one is needed."""
         with uninterrupted():
             return super().submit(fn, *args, **kwargs)
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self.shutdown(cancel_futures=True)
 
 
 @contextmanager
@@ -69,7 +77,17 @@ def _hold(number: int, held: list[int], stack: ExitStack) -> None:
         signal.signal(number, lambda number, _: held.append(number))
 
 
-def _start(prepare: Callable[..., None], *arguments: Any) -> None:
+_stop: Event | None = None
+
+
+def is_stopped() -> bool:
+    """Whether this is one of `Workers` that are stopped."""
+    return _stop is not None and _stop.is_set()
+
+
+def _start(stop: Event, prepare: Callable[..., None], *arguments: Any) -> None:
+    global _stop
+    _stop = stop
     # Where nothing can be blocked, Ctrl-C is ignored from here on.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()

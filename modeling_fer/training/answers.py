@@ -76,22 +76,19 @@ class Answerer:
         names = answer_names(self.checkpoint.model.config, auxiliary)
         shared = shared_classes(columns, names, without)
         position = torch.tensor([shared.index(name) if name in shared else -1 for name in columns.label_names])
-        places = (position[columns.labels] >= 0).nonzero().flatten()
-        columns = columns.select(places.numpy())
-        looks = [columns, replace(columns, images=columns.images.flip(3))] if mirrored else [columns]
-        answers = [self._auxiliary_logits(look) if auxiliary else self._logits(look, prior_strength) for look in looks]
-        probabilities = torch.stack([logits.softmax(dim=1) for logits in answers]).mean(dim=0)
         labels = position[columns.labels]
+        places = (labels >= 0).nonzero().flatten()
+        labels, columns = labels[places], columns.select(places.numpy())
+        looks = [columns, replace(columns, images=columns.images.flip(3))] if mirrored else [columns]
+        answers = [self._logits(look, auxiliary, prior_strength) for look in looks]
+        probabilities = torch.stack([logits.softmax(dim=1) for logits in answers]).mean(dim=0)
         right = probabilities.argmax(1) == torch.tensor([names.index(name) for name in shared])[labels]
         return Answers(places, labels, shared, map_classes(probabilities, names, shared), right)
 
-    def _logits(self, columns: FaceColumns, prior_strength: float | None) -> Tensor:
-        """(n, classes), float32."""
-        return self.checkpoint.model.subtract_prior(self._look(columns)[0], prior_strength)
-
-    def _auxiliary_logits(self, columns: FaceColumns) -> Tensor:
-        """(n, classes of the second output layer), float32."""
-        return self._look(columns)[1]
+    def _logits(self, columns: FaceColumns, auxiliary: bool, prior_strength: float | None) -> Tensor:
+        """(n, classes of the output layer that answers), float32."""
+        layers = self._look(columns)
+        return layers[1] if auxiliary else self.checkpoint.model.subtract_prior(layers[0], prior_strength)
 
     def _look(self, columns: FaceColumns) -> tuple[Tensor, ...]:
         """The logits of each output layer, without a prior."""

@@ -21,6 +21,7 @@ from modeling_fer.data.prepare import finish, is_finished, plan_shards, prepare,
 from modeling_fer.data.prepared import load_whole
 from modeling_fer.data.readers import read_source
 from modeling_fer.data.source import Sample, Source
+from modeling_fer.inference import workers
 
 
 def many_crops(folder: Path, count: int) -> Path:
@@ -225,7 +226,8 @@ def test_work_that_is_to_stop_makes_no_shard(tmp_path, monkeypatch):
         stop.set()
         return [], []
 
-    monkeypatch.setattr(prepare_module, "_worker", prepare_module._Worker(prepare_some, stop), raising=False)
+    monkeypatch.setattr(prepare_module, "_preparer", prepare_some, raising=False)
+    monkeypatch.setattr(workers, "_stop", stop)
     assert prepare_module._work(shard, prepared_features(["smile"])) == 0
     assert len(seen) == prepare_module.BATCH and list(tmp_path.glob("*.parquet")) == list(tmp_path.glob("*.json")) == []
 
