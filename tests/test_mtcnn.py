@@ -16,7 +16,8 @@ from PIL import Image
 from torchvision.ops import nms
 
 from modeling_fer.detector_files_fer import PACKAGED
-from modeling_fer.mtcnn_fer import Mtcnn, share_out, suppress
+from modeling_fer.mtcnn_fer import Mtcnn, share_out
+from modeling_fer.suppression_fer import suppress
 
 ASTRONAUT = Image.open(ROOT / "space/examples/astronaut.jpg").convert("RGB")
 REFERENCE, OURS = MTCNN(keep_all=True), Mtcnn(PACKAGED / "mtcnn", threads=1)

@@ -233,7 +233,7 @@ def _kind_of_content(file: Path) -> str | None:
     try:
         import av
 
-        from modeling_fer.inference.video import open_video
+        from modeling_fer.inference.frames import open_video
     except ImportError:
         return None
     try:

@@ -14,8 +14,8 @@ from PIL import Image
 
 from modeling_fer.answers_fer import Faces
 from modeling_fer.inference.clock import steady_packets
+from modeling_fer.inference.frames import open_video, start_seconds
 from modeling_fer.inference.outputs import MARK
-from modeling_fer.inference.video import open_video, start_seconds
 from modeling_fer.inference.visualization import draw_faces
 
 TICKS = 90_000

@@ -12,8 +12,11 @@ from PIL import Image
 from predictions import read_rows
 
 import modeling_fer
+from modeling_fer.inference.frames import Frame, read_frames
+from modeling_fer.inference.live_frames import live_frames
+from modeling_fer.inference.tally import promised_packets
 from modeling_fer.inference.tracking import summarize_tracks
-from modeling_fer.inference.video import Frame, analyse_video, live_frames, promised_packets, read_frames
+from modeling_fer.inference.video import analyse_video
 
 
 def place(frame: Frame) -> int:

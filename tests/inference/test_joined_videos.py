@@ -9,7 +9,7 @@ from helpers import fer, write_clip
 from predictions import read_rows, shown_times
 
 from modeling_fer.inference.clock import Clock
-from modeling_fer.inference.video import read_frames
+from modeling_fer.inference.frames import read_frames
 
 
 def join(path: Path, *parts: Path) -> Path:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from helpers import save, write_clip
 
+from modeling_fer.inference.frames import read_frames
 from modeling_fer.inference.media import Finder, Source
-from modeling_fer.inference.video import read_frames
 
 
 class Told(list):

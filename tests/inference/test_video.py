@@ -14,9 +14,10 @@ from pyarrow.parquet import read_table
 from modeling_fer import FacialExpressionPipeline, FerForImageClassification, FerImageProcessor, checkpoint_folder, faces_fer
 from modeling_fer.answers_fer import Crop, ReadFace
 from modeling_fer.faces_fer import MtcnnDetector
+from modeling_fer.inference.frames import read_frames
 from modeling_fer.inference.onnx_engine import OnnxNetwork
 from modeling_fer.inference.tracking import FaceTracker, Smoother, summarize_tracks
-from modeling_fer.inference.video import analyse_video, read_frames
+from modeling_fer.inference.video import analyse_video
 from modeling_fer.inference.video_writer import VideoWriter
 from modeling_fer.mtcnn_fer import Mtcnn
 
